@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds and tests caisson. "make help" lists the targets; docs/dependencies.md says what is linked in and why.
+#
+# Configuration: Kconfig describes the options. Plain "make" takes ./.config if there is one and builds in build/custom;
+# otherwise, or with CONFIG=<name> given, it takes the preset scripts/configs/<name> (dev) and builds in build/<name>.
+# Each source file is compiled in up to four variants, each in its own folder of objects:
+#   musl   the product: static-pie against musl (make, make test)
+#   asan   glibc with AddressSanitizer and UndefinedBehaviorSanitizer (make test-asan, make fuzz-replay)
+#   fuzz   clang with libFuzzer and the same sanitizers (make fuzz-build)
+#   clang  the product's flags with clang, compiled and not linked (make check-clang)
+# Useful on the command line: CONFIG=node, BUILD=/tmp/b (other output folder), T=x86/decode (only tests whose path
+# contains this), V=1 (show commands), WERROR= (warnings are not errors: for compilers newer than we know),
+# EXTRA_CFLAGS=..., CC=clang.
+
+VERSION := 0.1.0
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+export LC_ALL := C
+Q := $(if $(V),,@)
+quiet := $(V)$(findstring s,$(firstword -$(MAKEFLAGS)))
+say = @$(if $(quiet),:,printf '  %-8s %s\n' $(1) $(2))
+
+# ---- Configuration ------------------------------------------------------------------------------------------------
+
+ifeq ($(origin CONFIG),undefined)
+CONFIG := $(if $(wildcard .config),custom,dev)
+endif
+config_file := $(if $(filter custom,$(CONFIG)),.config,scripts/configs/$(CONFIG))
+ifeq ($(wildcard $(config_file)),)
+$(error config: no preset '$(CONFIG)'; there are: $(notdir $(wildcard scripts/configs/*)))
+endif
+BUILD ?= build
+OUT := $(BUILD)/$(CONFIG)
+kconfig := KCONFIG_CONFIG=.config /usr/bin/python3 -m
+
+.PHONY: all
+all: $(OUT)/caisson ## build build/<config>/caisson (the default)
+
+ifneq ($(filter-out help clean format %config config-%,$(or $(MAKECMDGOALS),all)),)
+include $(OUT)/config.mk
+DEPS := $(shell scripts/deps dir)
+endif
+
+# One run writes both files and touches neither when its content stays: changing an unused option rebuilds nothing.
+$(OUT)/config.stamp: $(config_file) Kconfig scripts/kconfig-header
+	$(Q)scripts/kconfig-header Kconfig $< $(OUT)
+	$(Q)touch $@
+$(OUT)/config.mk $(OUT)/config.h: $(OUT)/config.stamp ;
+
+# ---- Sources: whole folders and files, chosen by Kconfig symbols -----------------------------------------------------
+
+dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/attest vmm/oci boot policy policy/launch
+dirs-$(CONFIG_X86_CORE) += vmm/x86
+dirs-$(CONFIG_SOFTHV) += vmm/softhv
+omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c)
+
+srcs := $(filter-out vmm/main.c $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
+find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name '$(1)')))
+tests := $(if $(T),$(foreach t,$(call find,*_test.c),$(if $(findstring $(T),$(t)),$(t))),$(call find,*_test.c))
+fuzzers := $(call find,*_fuzz.c)
+testlib := $(sort $(wildcard tests/lib/*.c))
+x86diff := $(sort $(wildcard tests/x86diff/*.c))
+bench := $(sort $(wildcard tests/bench/*.c))
+guests := $(sort $(wildcard tests/guests/*.S))
+everything := $(srcs) $(wildcard vmm/main.c) $(call find,*.c)
+
+# ---- Flags -----------------------------------------------------------------------------------------------------------
+
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+WERROR ?= -Werror
+try = $(shell $(1) -Werror $(2) -c -x c /dev/null -o /dev/null 2>/dev/null && echo '$(2)')
+
+warnings := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla \
+	-Wcast-qual -Wwrite-strings -Wformat=2 -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion $(WERROR)
+base = -std=c17 -D_GNU_SOURCE -I. -I$(OUT) -include $(OUT)/config.h -isystem $(DEPS)/include -ffile-prefix-map=$(CURDIR)=. \
+	-ffile-prefix-map=$(abspath $(OUT))=out -ffile-prefix-map=$(DEPS)=deps -g $(warnings) $(EXTRA_CFLAGS)
+# clang before 16 wants a second flag for zeroed locals; a compiler that knows neither goes without.
+zeroed = $(or $(call try,$(1),-ftrivial-auto-var-init=zero),$(call try,$(1),-ftrivial-auto-var-init=zero \
+	-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
+harden = -fPIE -fstack-protector-strong -fstack-clash-protection -fno-common -fvisibility=hidden $(call zeroed,$(1))
+optimise := -O2 -ffunction-sections -fdata-sections
+# musl first, then the compiler's own headers (stdatomic.h, immintrin.h), then a copy of the kernel's: nothing of glibc.
+own_headers = $(if $(findstring clang,$(1)),$(shell $(1) -print-resource-dir 2>/dev/null)/include,$(shell $(1) -print-file-name=include))
+muslinc = -nostdinc -isystem /usr/include/x86_64-linux-musl -isystem $(call own_headers,$(1)) -isystem $(DEPS)/kernel
+# The sanitizers' own code makes gcc see null dereferences and uninitialised variables that are not there.
+sanitize := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -Wno-null-dereference
+
+CC_musl := $(CC)
+CC_asan := $(CC)
+CC_fuzz := $(CLANG)
+CC_clang := $(CLANG)
+FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC))
+FLAGS_asan := $(base) $(sanitize) $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
+FLAGS_clang := $(base) $(optimise) $(call harden,$(CLANG)) $(call muslinc,$(CLANG)) --target=x86_64-linux-musl
+
+# gcc's musl wrapper makes a dynamic PIE of -static-pie, so the start files are named here.
+libs = seccomp jansson mbedx509 mbedcrypto nanopb
+musl := /usr/lib/x86_64-linux-musl
+LINK_musl = $(CC) -static-pie -nostdlib -nostartfiles -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,text \
+	-Wl,--gc-sections,--build-id=sha1,--fatal-warnings $(musl)/rcrt1.o $(musl)/crti.o $(shell $(CC) -print-file-name=crtbeginS.o)
+LIBS_musl = -Wl,--start-group $(libs:%=$(DEPS)/musl/lib%.a) $(musl)/libc.a -lgcc -lgcc_eh -Wl,--end-group \
+	$(shell $(CC) -print-file-name=crtendS.o) $(musl)/crtn.o
+LINK_asan = $(CC) $(sanitize)
+LIBS_asan = $(libs:%=$(DEPS)/glibc/lib%.a) -lpthread
+LINK_fuzz = $(CLANG) $(sanitize) -fsanitize=fuzzer
+LIBS_fuzz = $(LIBS_asan)
+cmocka_musl = $(DEPS)/musl/libcmocka.a
+cmocka_asan = $(DEPS)/glibc/libcmocka.a
+
+# ---- Rules, once for each variant ------------------------------------------------------------------------------------
+
+objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
+
+define variant
+$(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"'
+$(OUT)/$(1)/: ; @mkdir -p $$@
+# Files whose time changes only with their content: an object depends on compiler and flags, an archive on its list.
+$(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
+	$$(file >$$@.new,$$(if $$(filter %/flags,$$@),$$(CC_$(1)) $$(FLAGS_$(1)),$(srcs) $(testlib)))
+	@cmp -s $$@.new $$@ && rm $$@.new || mv $$@.new $$@
+$(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/version.h
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+# Archives are made anew so that a file no longer chosen leaves them.
+$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs))
+$(OUT)/$(1)/libtest.a: $(call objects,$(1),$(testlib))
+$(OUT)/$(1)/%.a: $(OUT)/$(1)/members
+	$$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
+$(OUT)/$(1)/%_test: $(OUT)/$(1)/%_test.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libcaisson.a
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK_$(1)) -o $$@ $$(filter %.o %.a,$$^) $$(cmocka_$(1)) $$(LIBS_$(1))
+-include $(patsubst %.o,%.d,$(call objects,$(1),$(everything)))
+endef
+$(foreach v,musl asan fuzz clang,$(eval $(call variant,$(v))))
+
+$(DEPS)/ok: | scripts/deps
+	$(Q)scripts/deps build
+
+# ---- The program -----------------------------------------------------------------------------------------------------
+
+# Named after the commit, not after the time: the same commit gives the same bytes.
+$(OUT)/version.h: FORCE
+	@mkdir -p $(@D)
+	@scripts/version-header $(VERSION) $@
+$(OUT)/caisson.debug: $(OUT)/musl/vmm/main.o $(OUT)/musl/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -Wl,-Map=$(OUT)/caisson.map -o $@ $^ $(LIBS_musl)
+$(OUT)/caisson: $(OUT)/caisson.debug
+	$(call say,STRIP,$@)
+	$(Q)strip --strip-all -o $@ $<
+
+$(OUT)/x86diff: $(call objects,musl,$(x86diff)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
+$(OUT)/bench-cpu: $(call objects,musl,$(bench)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
+$(OUT)/x86diff $(OUT)/bench-cpu:
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+
+$(OUT)/guests/%.bin: tests/guests/%.S tests/guests/guest.ld $(wildcard tests/guests/*.inc tests/guests/*.h)
+	@mkdir -p $(@D)
+	$(call say,GUEST,$@)
+	$(Q)gcc -c -I. -o $(@:.bin=.o) $<
+	$(Q)ld -T tests/guests/guest.ld -m elf_x86_64 --oformat binary --build-id=none -o $@ $(@:.bin=.o)
+
+$(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
+$(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libtest.a $(OUT)/fuzz/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_fuzz) -o $@ $^ $(LIBS_fuzz)
+
+# ---- Targets for people ----------------------------------------------------------------------------------------------
+
+.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests lib deps sbom format clean FORCE \
+	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
+
+lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
+guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
+
+test_programs = $(patsubst %.c,$(OUT)/$(1)/%,$(tests))
+test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build with musl and run all unit tests, and tests/layers_test
+	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test)
+test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBSan against glibc
+	@BUILD=$(BUILD) scripts/run-tests asan $(OUT)/asan $(call test_programs,asan)
+fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
+	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
+fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/
+check-clang: $(call objects,clang,$(everything)) ## compile every source and test with clang, warnings being errors
+	@echo "check-clang: $(words $^) files compile without a warning under $$($(CLANG) --version | head -n 1)"
+x86diff: $(OUT)/x86diff ## build build/<config>/x86diff, the differential tester of vmm/x86/
+bench-cpu: $(OUT)/bench-cpu ## build build/<config>/bench-cpu, which scripts/bench runs
+deps: $(DEPS)/ok ## fetch and build the libraries, unless the cache has them
+sbom: $(OUT)/caisson ## write build/sbom.spdx.json: what went into the binary
+	@scripts/sbom $(OUT) $(DEPS)/manifest $(BUILD)/sbom.spdx.json
+
+menuconfig: ; @[ -e .config ] || $(MAKE) -s config-dev; $(kconfig) menuconfig Kconfig ## edit .config
+config-dev config-node config-tiny: ## make .config from that preset (everything; production; the least)
+	@$(kconfig) defconfig --kconfig Kconfig scripts/configs/$(@:config-%=%)
+defconfig: config-dev ## the same as config-dev
+olddefconfig: ; @$(kconfig) olddefconfig Kconfig ## complete .config with defaults for what it does not name
+savedefconfig: ; @$(kconfig) savedefconfig --kconfig Kconfig --out $(BUILD)/defconfig && echo $(BUILD)/defconfig ## write what differs from the defaults
+
+format: ## format the sources with clang-format (F=<files>: only those)
+	clang-format -i $(or $(F),$(shell git ls-files -co --exclude-standard '*.[ch]'))
+clean: ## remove build/ (not the libraries' cache, not .config)
+	rm -rf $(BUILD)
+help: ## this list
+	@sed -n 's/^\([a-z][a-z0-9 -]*\):.*## \(.*\)/\1#\2/p' Makefile | sort | awk -F'#' '{ printf "  %-36s %s\n", $$1, $$2 }'

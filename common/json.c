@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/json.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stddef.h>
+
+void json_writer_init(struct json_writer *w, FILE *out)
+{
+    *w = (struct json_writer){.out = out};
+}
+
+static void new_line(struct json_writer *w)
+{
+    fputc('\n', w->out);
+    for (unsigned level = 0; level < w->depth; level++) {
+        fputs("  ", w->out);
+    }
+}
+
+/* Comma and indentation due before an item of the current level. */
+static void separate(struct json_writer *w)
+{
+    if (w->has_items[w->depth]) {
+        fputc(',', w->out);
+    }
+    if (w->depth > 0) {
+        new_line(w);
+    }
+    w->has_items[w->depth] = true;
+}
+
+static void before_value(struct json_writer *w)
+{
+    assert(w->in_object[w->depth] == w->after_key);
+    assert(w->depth > 0 || !w->has_items[0]);
+    if (!w->after_key) {
+        separate(w);
+    }
+    w->after_key = false;
+}
+
+static void begin(struct json_writer *w, bool object)
+{
+    before_value(w);
+    assert(w->depth < JSON_MAX_DEPTH);
+    w->depth++;
+    w->has_items[w->depth] = false;
+    w->in_object[w->depth] = object;
+    fputc(object ? '{' : '[', w->out);
+}
+
+static void end(struct json_writer *w, bool object)
+{
+    assert(w->depth > 0 && w->in_object[w->depth] == object && !w->after_key);
+    bool had_items = w->has_items[w->depth];
+    w->depth--;
+    if (had_items) {
+        new_line(w);
+    }
+    fputc(object ? '}' : ']', w->out);
+}
+
+void json_begin_object(struct json_writer *w)
+{
+    begin(w, true);
+}
+
+void json_end_object(struct json_writer *w)
+{
+    end(w, true);
+}
+
+void json_begin_array(struct json_writer *w)
+{
+    begin(w, false);
+}
+
+void json_end_array(struct json_writer *w)
+{
+    end(w, false);
+}
+
+/* Smallest code point that a UTF-8 sequence of so many bytes may encode; smaller ones are over-long forms. */
+static const uint32_t least_code_point[] = {0, 0, 0x80, 0x800, 0x10000};
+
+static size_t utf8_announced_length(unsigned char first)
+{
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first >= 0xc2 && first <= 0xdf) {
+        return 2;
+    }
+    if (first >= 0xe0 && first <= 0xef) {
+        return 3;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        return 4;
+    }
+    return 0;
+}
+
+/* Length of the valid UTF-8 sequence at s (a NUL ends the string), or 0. Source: RFC 3629, sections 3 and 4. */
+static size_t utf8_valid_length(const char *s)
+{
+    size_t length = utf8_announced_length((unsigned char)s[0]);
+    if (length < 2) {
+        return length;
+    }
+    uint32_t code_point = (unsigned char)s[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        unsigned char byte = (unsigned char)s[i];
+        if ((byte & 0xc0) != 0x80) {
+            return 0;
+        }
+        code_point = code_point << 6 | (byte & 0x3fu);
+    }
+    bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+    bool in_range = code_point >= least_code_point[length] && code_point <= 0x10ffff;
+    return in_range && !surrogate ? length : 0;
+}
+
+static void put_ascii(FILE *out, unsigned char c)
+{
+    if (c == '"' || c == '\\') {
+        fputc('\\', out);
+        fputc(c, out);
+    } else if (c < 0x20 || c == 0x7f) {
+        fprintf(out, "\\u%04x", c);
+    } else {
+        fputc(c, out);
+    }
+}
+
+static void put_string(FILE *out, const char *s)
+{
+    fputc('"', out);
+    while (*s != '\0') {
+        size_t length = utf8_valid_length(s);
+        if (length == 0) {
+            fputs("\\ufffd", out);
+            s++;
+            continue;
+        }
+        if (length == 1) {
+            put_ascii(out, (unsigned char)*s);
+        } else {
+            fwrite(s, 1, length, out);
+        }
+        s += length;
+    }
+    fputc('"', out);
+}
+
+void json_key(struct json_writer *w, const char *key)
+{
+    assert(w->in_object[w->depth] && !w->after_key);
+    separate(w);
+    put_string(w->out, key);
+    fputs(": ", w->out);
+    w->after_key = true;
+}
+
+void json_string(struct json_writer *w, const char *value)
+{
+    before_value(w);
+    if (value == NULL) {
+        fputs("null", w->out);
+    } else {
+        put_string(w->out, value);
+    }
+}
+
+void json_int(struct json_writer *w, int64_t value)
+{
+    before_value(w);
+    fprintf(w->out, "%" PRId64, value);
+}
+
+void json_bool(struct json_writer *w, bool value)
+{
+    before_value(w);
+    fputs(value ? "true" : "false", w->out);
+}
+
+void json_finish(struct json_writer *w)
+{
+    assert(w->depth == 0 && w->has_items[0]);
+    fputc('\n', w->out);
+}

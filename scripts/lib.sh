@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Shared by scripts/check, scripts/demo and scripts/fresh. Source it from the root of the tree:
+#   lib_say TEXT...            a progress line with the script's name in front
+#   lib_die TEXT...            the same on standard error, and exit 1
+#   lib_as_root COMMAND...     run as root: directly, or through sudo, which asks for a password only on a terminal
+#   lib_make_folder FOLDER     mkdir -p, or say that this tree cannot be written and exit
+#   lib_install_packages GROUP...  install the Debian packages of these groups of scripts/packages that are missing
+# Set lib_name before use.
+: "${lib_name:?}"
+
+lib_say() {
+    printf '%s: %s\n' "$lib_name" "$*"
+}
+
+lib_die() {
+    lib_say "$*" >&2
+    exit 1
+}
+
+lib_make_folder() {
+    mkdir -p "$1" 2>/dev/null || lib_die "cannot create $1 here ($PWD); use a copy of the tree that you may write to"
+}
+
+lib_as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif ! command -v sudo >/dev/null; then
+        lib_say "root is needed for '$*', and there is no sudo: run that as root, then start again" >&2
+        return 1
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@" || {
+            lib_say "root is needed for '$*', and sudo did not allow it without a password: run that as root, then start again" >&2
+            return 1
+        }
+    fi
+}
+
+lib_install_packages() {
+    local missing
+    # Exit code 1 with names means some are missing; without names it has said what is wrong with this machine.
+    missing=$(scripts/packages missing "$@") && return 0
+    [ -n "$missing" ] || return 1
+    lib_say "installing Debian packages: $(echo "$missing" | tr '\n' ' ')"
+    lib_as_root scripts/packages install "$@"
+}

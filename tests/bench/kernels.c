@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* No stack protector: its canary lives in thread storage, which a guest without an operating system does not have. */
-#define KERNEL __attribute__((section("bench_code"), noinline, used, no_stack_protector, aligned(64)))
+#define KERNEL __attribute__((noinline, no_stack_protector, aligned(64)))
 #define INLINE static inline __attribute__((always_inline))
 
 /* Places in the block of memory. */

@@ -20,8 +20,11 @@ bench_kernel bench_integer, bench_sha256, bench_copy_rep, bench_copy_sse, bench_
 /* Tables and data for the kernels: SHA-256 constants, a random cycle of pointers (as offsets), bytes to copy. */
 void bench_prepare(uint8_t *mem);
 
-/* The code of all kernels, one after the other, position-independent and without references outside. */
-extern const uint8_t bench_code_start[] __asm__("__start_bench_code");
-extern const uint8_t bench_code_stop[] __asm__("__stop_bench_code");
+/*
+ * The program's own image as it lies in memory. Kernels are position-independent but may refer to constants elsewhere in
+ * the image, so a guest gets all of it.
+ */
+extern const uint8_t bench_image_start[] __asm__("__executable_start");
+extern const uint8_t bench_image_end[] __asm__("_end");
 
 #endif

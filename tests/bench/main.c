@@ -103,7 +103,7 @@ static double run_native(const struct bench *b, uint8_t *mem, uint64_t *sum)
 static double run_guest(const struct bench *b, struct x86_cpu *c, struct x86_state s, uint8_t *ram, uint64_t *sum,
                         double *mips)
 {
-    uint64_t offset = (uint64_t)((uintptr_t)b->kernel - (uintptr_t)bench_code_start);
+    uint64_t offset = (uint64_t)((uintptr_t)b->kernel - (uintptr_t)bench_image_start);
     uint64_t before = x86_cpu_insns(c);
     s.rip = GUEST_CODE + offset;
     s.gpr[X86_RDI] = GUEST_MEM;
@@ -163,7 +163,7 @@ int main(void)
     }
     bench_prepare(ram + GUEST_MEM);
     bench_prepare(native);
-    memcpy(ram + GUEST_CODE, bench_code_start, (size_t)(bench_code_stop - bench_code_start));
+    memcpy(ram + GUEST_CODE, bench_image_start, (size_t)(bench_image_end - bench_image_start));
     printf("%-16s %10s %12s %12s %-9s %9s\n", "program", "guest MIPS", "guest", "native", "unit", "slowdown");
     int failed = 0;
     for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)

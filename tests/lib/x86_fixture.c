@@ -110,7 +110,7 @@ static int fixture_exception(void *ctx, const struct x86_event *ev)
 {
     struct x86_fixture *f = ctx;
     f->event = *ev;
-    return X86_CB_EXIT;
+    return f->deliver ? X86_CB_OK : X86_CB_EXIT;
 }
 
 static void fixture_pause(void *ctx)
@@ -191,20 +191,20 @@ static void set_mode(struct x86_fixture *f)
         abort();
 }
 
-struct x86_fixture *x86_fixture_new(enum x86_fixture_mode mode)
+static struct x86_fixture *new_fixture(enum x86_fixture_mode mode, bool amd)
 {
     struct x86_fixture *f = calloc(1, sizeof(*f));
     if (f == NULL)
         abort();
     f->mode = mode;
     f->mem = aligned_alloc(X86_PAGE_SIZE, X86_FIXTURE_BYTES);
-    struct x86_config cfg = {
-        .ops = &fixture_ops,
-        .ctx = f,
-        .features = x86_features_supported(),
-        .cpuid = {.vendor = "AuthenticAMD", .signature = 0x00a20f10, .vp_count = 1, .phys_bits = 48},
-        .phys_bits = 48,
-        .amd = true};
+    struct x86_config cfg = {.ops = &fixture_ops,
+                             .ctx = f,
+                             .features = x86_features_supported(),
+                             .cpuid = {.signature = 0x00a20f10, .vp_count = 1, .phys_bits = 48},
+                             .phys_bits = 48,
+                             .amd = amd};
+    memcpy(cfg.cpuid.vendor, amd ? "AuthenticAMD" : "GenuineIntel", sizeof(cfg.cpuid.vendor));
     f->cpu = x86_cpu_new(&cfg);
     if (f->mem == NULL || f->cpu == NULL)
         abort();
@@ -212,6 +212,16 @@ struct x86_fixture *x86_fixture_new(enum x86_fixture_mode mode)
     build_tables(f);
     set_mode(f);
     return f;
+}
+
+struct x86_fixture *x86_fixture_new(enum x86_fixture_mode mode)
+{
+    return new_fixture(mode, true);
+}
+
+struct x86_fixture *x86_fixture_new_intel(enum x86_fixture_mode mode)
+{
+    return new_fixture(mode, false);
 }
 
 void x86_fixture_free(struct x86_fixture *f)

@@ -57,6 +57,7 @@ struct x86_fixture {
     unsigned io_count;
     uint32_t in_value; /* next value of a port or MMIO read; counts up by one with each */
     bool refuse;       /* callbacks answer X86_CB_EXIT */
+    bool deliver;      /* exceptions are delivered; a step then ends behind the handler's first instruction */
     unsigned pauses;
     enum x86_fixture_mode mode;
 };
@@ -66,6 +67,8 @@ struct x86_fixture {
  * of memory.
  */
 struct x86_fixture *x86_fixture_new(enum x86_fixture_mode mode);
+/* The same as an Intel processor; the other is AMD's. */
+struct x86_fixture *x86_fixture_new_intel(enum x86_fixture_mode mode);
 void x86_fixture_free(struct x86_fixture *f);
 
 /* Put code in place (at most 4 KiB) and RIP at its start. */

@@ -93,7 +93,7 @@ static bool take_legacy_prefix(struct decoder *d, uint8_t b)
     case 0x36:
     case 0x3e: take_segment(d, (b >> 3) & 3); return true;
     case 0x64:
-    case 0x65: take_segment(d, b - 0x64 + X86_FS); return true;
+    case 0x65: take_segment(d, (uint8_t)(b - 0x64 + X86_FS)); return true;
     case 0x66: d->o66 = true; return true;
     case 0x67: d->a67 = true; return true;
     case 0xf0: d->lock = true; return true;

@@ -1,17 +1,22 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Segment descriptors and gates: where they are, what they say, what they become in a segment register. Inside of the executor.
+ * Segment descriptors and gates: where they are, what they say, what they become in a segment register. Inside of the
+ * executor.
  *
- * Functions that can fault return X86_NEXT, X86_FAULT (what to raise is in c->fault) or X86_EXIT, and change no register. Source: Intel SDM
- * volume 3, 3.4.5 (segment descriptors), 3.5 (system descriptors), 5.8 (gates), 7.2.3 (64-bit forms).
+ * Functions that can fault return X86_NEXT, X86_FAULT (what to raise is in c->fault) or X86_EXIT, and change no
+ * register. Source: Intel SDM volume 3, 3.4.5 (segment descriptors), 3.5 (system descriptors), 5.8 (gates), 7.2.3
+ * (64-bit forms).
  */
 #ifndef CAISSON_VMM_X86_DESCRIPTOR_H
 #define CAISSON_VMM_X86_DESCRIPTOR_H
 
 #include "vmm/x86/core.h"
 
-/* System descriptor types. The 286 forms end with 1 to 7; in long mode 2, 9, 11, 12, 14, 15 are the 64-bit forms and the rest is reserved. */
+/*
+ * System descriptor types. The 286 forms end with 1 to 7; in long mode 2, 9, 11, 12, 14, 15 are the 64-bit forms and
+ * the rest is reserved.
+ */
 enum {
     X86_DT_TSS16 = 1,
     X86_DT_LDT = 2,
@@ -107,12 +112,15 @@ static inline uint64_t x86_table_lin(const struct x86_cpu *c, uint64_t base, uin
 /* Do `bytes` (8 or 16) at the selector's place lie within the GDT or LDT it names? *lin gets the address then. */
 bool x86_desc_find(const struct x86_cpu *c, uint16_t sel, unsigned bytes, uint64_t *lin);
 
-/* Read the descriptor of a selector that is not null. Outside of its table: raises `vector` with the selector and ext. */
+/*
+ * Read the descriptor of a selector that is not null. Outside of its table: raises `vector` with the selector and ext.
+ */
 int x86_desc_fetch(struct x86_cpu *c, uint16_t sel, unsigned vector, uint32_t ext, struct x86_desc *d);
 
 /*
- * The upper eight bytes of a 16-byte system descriptor that x86_desc_fetch found: #GP(sel) when the table ends before them or when their
- * type field, which makes them no descriptor of their own, is not zero. *high gets their low 32 bits, shifted to where they belong.
+ * The upper eight bytes of a 16-byte system descriptor that x86_desc_fetch found: #GP(sel) when the table ends before
+ * them or when their type field, which makes them no descriptor of their own, is not zero. *high gets their low 32
+ * bits, shifted to where they belong.
  */
 int x86_desc_fetch_high(struct x86_cpu *c, const struct x86_desc *d, uint64_t *high);
 

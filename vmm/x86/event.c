@@ -1,16 +1,16 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Delivery of interrupts and exceptions. Source: Intel SDM volume 3, chapter 6 (6.12 and 6.14 delivery, 6.13 error codes, table 6-5 double
- * faults), volume 2, INT n; AMD APM volume 2, chapter 8.
+ * Delivery of interrupts and exceptions. Source: Intel SDM volume 3, chapter 6 (6.12 and 6.14 delivery, 6.13 error
+ * codes, table 6-5 double faults), volume 2, INT n; AMD APM volume 2, chapter 8.
  */
 #include "vmm/x86/sys.h"
 
 #define GATE_IDT 2u /* bit of the error code: the index is one of the IDT */
 
 /*
- * An exception met while delivering another is delivered in turn, and that can go round: a misaligned user stack under alignment checks
- * raises #AC while delivering #AC, for ever. Silicon hangs there; a cpu of ours shuts down.
+ * An exception met while delivering another is delivered in turn, and that can go round: a misaligned user stack under
+ * alignment checks raises #AC while delivering #AC, for ever. Silicon hangs there; a cpu of ours shuts down.
  */
 #define MAX_SERIAL 16
 
@@ -37,10 +37,14 @@ static bool is_software(const struct x86_event *ev)
     return ev->kind == X86_EV_SOFT_INT || ev->kind == X86_EV_SOFT_EXCEPTION;
 }
 
-/* A fault pushes RF set so that its instruction is not stopped twice by the same breakpoint; everything else pushes what there is. */
+/*
+ * A fault pushes RF set so that its instruction is not stopped twice by the same breakpoint; everything else pushes
+ * what there is.
+ */
 static bool sets_rf(const struct x86_event *ev)
 {
-    return ev->kind == X86_EV_EXCEPTION && ev->vector != X86_DB && ev->vector != X86_DF && ev->vector != X86_BP && ev->vector != X86_OF;
+    return ev->kind == X86_EV_EXCEPTION && ev->vector != X86_DB && ev->vector != X86_DF && ev->vector != X86_BP &&
+           ev->vector != X86_OF;
 }
 
 static uint64_t pushed_rflags(const struct x86_cpu *c, const struct x86_event *ev)
@@ -257,7 +261,10 @@ static int shut_down(struct x86_cpu *c)
     return X86_EXIT;
 }
 
-/* What an exception leaves in CR2, DR6 and DR7. B0 to B3 tell of the present debug exception only, the others accumulate. */
+/*
+ * What an exception leaves in CR2, DR6 and DR7. B0 to B3 tell of the present debug exception only, the others
+ * accumulate.
+ */
 static void note_exception(struct x86_cpu *c, const struct x86_event *ev)
 {
     if (ev->kind == X86_EV_EXCEPTION && ev->vector == X86_PF)

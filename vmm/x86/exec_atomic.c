@@ -110,7 +110,9 @@ static int do_cmpxchg8b(struct x86_cpu *c, const struct x86_insn *in)
     return r;
 }
 
-/* The operand must be a multiple of 16, LOCK or not. Long mode only, so that the linear address needs no segment check. */
+/*
+ * The operand must be a multiple of 16, LOCK or not. Long mode only, so that the linear address needs no segment check.
+ */
 static int do_cmpxchg16b(struct x86_cpu *c, const struct x86_insn *in)
 {
     uint64_t old[2] = {c->r[X86_RAX], c->r[X86_RDX]};

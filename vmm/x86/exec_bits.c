@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Single bits and bit searches: BT BTS BTR BTC, BSF BSR, LZCNT TZCNT POPCNT.
- * Source: Intel SDM volume 2; AMD APM volume 3. Undefined flags as on Zen 5; a bit search over zero leaves the destination alone.
+ * Single bits and bit searches: BT BTS BTR BTC, BSF BSR, LZCNT TZCNT POPCNT. Source: Intel SDM volume 2; AMD APM volume
+ * 3. Undefined flags as on Zen 5; a bit search over zero leaves the destination alone.
  */
 #include "vmm/x86/exec_int.h"
 #include "vmm/x86/lock.h"
@@ -30,10 +30,11 @@ INT_INLINE int bit_reg(struct x86_cpu *c, const struct x86_insn *in, unsigned op
 }
 
 /*
- * Where the bit is. A register index is signed and reaches beyond the operand: it selects another operand-sized unit before or behind,
- * and the sum wraps at the address size. Sets *mask inside the unit.
+ * Where the bit is. A register index is signed and reaches beyond the operand: it selects another operand-sized unit
+ * before or behind, and the sum wraps at the address size. Sets *mask inside the unit.
  */
-static int bit_locate(struct x86_cpu *c, const struct x86_insn *in, unsigned size, bool write, uint64_t *lin, uint64_t *mask)
+static int bit_locate(struct x86_cpu *c, const struct x86_insn *in, unsigned size, bool write, uint64_t *lin,
+                      uint64_t *mask)
 {
     uint64_t ea = x86_ea(c, in), index = in->imm;
     if (in->form != X86_FORM_RM_I) {
@@ -83,10 +84,10 @@ INT_INLINE int bit_mem(struct x86_cpu *c, const struct x86_insn *in, unsigned op
     return r;
 }
 
-#define HANDLER(name, call)                                                   \
-    static int name(struct x86_cpu *c, const struct x86_insn *in)             \
-    {                                                                         \
-        return call;                                                          \
+#define HANDLER(name, call)                                                                                            \
+    static int name(struct x86_cpu *c, const struct x86_insn *in)                                                      \
+    {                                                                                                                  \
+        return call;                                                                                                   \
     }
 
 HANDLER(bt_2, bit_reg(c, in, X86_OP_BT, 2))
@@ -106,8 +107,10 @@ HANDLER(btr_mem, bit_mem(c, in, X86_OP_BTR))
 HANDLER(btc_mem, bit_mem(c, in, X86_OP_BTC))
 
 /* By operation from BT on; sizes 2, 4, 8, then memory. */
-static x86_handler *const bit_table[4][4] = {
-    {bt_2, bt_4, bt_8, bit_mem_test}, {bts_2, bts_4, bts_8, bts_mem}, {btr_2, btr_4, btr_8, btr_mem}, {btc_2, btc_4, btc_8, btc_mem}};
+static x86_handler *const bit_table[4][4] = {{bt_2, bt_4, bt_8, bit_mem_test},
+                                             {bts_2, bts_4, bts_8, bts_mem},
+                                             {btr_2, btr_4, btr_8, btr_mem},
+                                             {btc_2, btc_4, btc_8, btc_mem}};
 
 /* ---- Searches ---- */
 
@@ -117,8 +120,8 @@ static unsigned highest_bit(uint64_t v)
 }
 
 /*
- * ZF says whether the source is zero. CF, OF, SF, AF are cleared and PF is that of the index, or set when there is none (Zen 5): hence bit 8,
- * which keeps the lazy result from being zero without touching its low byte.
+ * ZF says whether the source is zero. CF, OF, SF, AF are cleared and PF is that of the index, or set when there is none
+ * (Zen 5): hence bit 8, which keeps the lazy result from being zero without touching its low byte.
  */
 INT_INLINE int bit_search(struct x86_cpu *c, const struct x86_insn *in, bool reverse, unsigned size)
 {

@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Control and debug registers, and the TLB instructions. Source: Intel SDM volume 2, MOV CR and MOV DR, LMSW, SMSW, CLTS, INVLPG, INVPCID;
- * volume 3, 2.5 (control registers), 4.1.2 (mode switches), 4.10.4.1 (TLB invalidation), 9.8.5 (entering long mode), 17.2 (debug registers).
+ * Control and debug registers, and the TLB instructions. Source: Intel SDM volume 2, MOV CR and MOV DR, LMSW, SMSW,
+ * CLTS, INVLPG, INVPCID; volume 3, 2.5 (control registers), 4.1.2 (mode switches), 4.10.4.1 (TLB invalidation), 9.8.5
+ * (entering long mode), 17.2 (debug registers).
  */
 #include "vmm/x86/sys.h"
 
@@ -14,15 +15,18 @@ static bool changed(uint64_t a, uint64_t b, uint64_t bits)
 /* ---- CR0 ---- */
 
 #define CR0_DEFINED                                                                                                    \
-    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | \
-     X86_CR0_CD | X86_CR0_PG)
+    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |           \
+     X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
 static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
     return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & X86_EFER_LME);
 }
 
-/* Paging goes on: may it, and in which mode? A 64-bit code segment would turn its meaning under the running instruction. */
+/*
+ * Paging goes on: may it, and in which mode? A 64-bit code segment would turn its meaning under the running
+ * instruction.
+ */
 static int check_paging_on(struct x86_cpu *c)
 {
     if (!(c->efer & X86_EFER_LME))
@@ -95,7 +99,6 @@ static int write_cr3(struct x86_cpu *c, uint64_t v)
     }
     c->cr3 = v;
     x86_mmu_cr3(c, keep);
-    x86_mode_update(c);
     return X86_LEAVE;
 }
 
@@ -106,11 +109,14 @@ static const struct {
     uint32_t bit;
     uint8_t feature;
 } cr4_bits[] = {
-    {X86_CR4_TSD, X86_F_TSC},        {X86_CR4_DE, X86_F_DE},         {X86_CR4_PSE, X86_F_PSE},
-    {X86_CR4_PAE, X86_F_PAE},        {X86_CR4_MCE, X86_F_MCE},       {X86_CR4_PGE, X86_F_PGE},
-    {X86_CR4_PCE, X86_F_ALWAYS},     {X86_CR4_OSFXSR, X86_F_FXSR},   {X86_CR4_OSXMMEXCPT, X86_F_SSE},
-    {X86_CR4_UMIP, X86_F_UMIP},      {X86_CR4_FSGSBASE, X86_F_FSGSBASE}, {X86_CR4_PCIDE, X86_F_PCID},
-    {X86_CR4_OSXSAVE, X86_F_XSAVE},  {X86_CR4_SMEP, X86_F_SMEP},     {X86_CR4_SMAP, X86_F_SMAP},
+    {X86_CR4_TSD, X86_F_TSC},           {X86_CR4_DE, X86_F_DE},
+    {X86_CR4_PSE, X86_F_PSE},           {X86_CR4_PAE, X86_F_PAE},
+    {X86_CR4_MCE, X86_F_MCE},           {X86_CR4_PGE, X86_F_PGE},
+    {X86_CR4_PCE, X86_F_ALWAYS},        {X86_CR4_OSFXSR, X86_F_FXSR},
+    {X86_CR4_OSXMMEXCPT, X86_F_SSE},    {X86_CR4_UMIP, X86_F_UMIP},
+    {X86_CR4_FSGSBASE, X86_F_FSGSBASE}, {X86_CR4_PCIDE, X86_F_PCID},
+    {X86_CR4_OSXSAVE, X86_F_XSAVE},     {X86_CR4_SMEP, X86_F_SMEP},
+    {X86_CR4_SMAP, X86_F_SMAP},
 };
 
 static uint64_t cr4_allowed(const struct x86_cpu *c)
@@ -135,7 +141,7 @@ static int check_cr4(struct x86_cpu *c, uint64_t v)
 }
 
 #define CR4_FLUSHES (X86_CR4_PGE | X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP)
-#define CR4_PDPTES (X86_CR4_PGE | X86_CR4_PAE | X86_CR4_PSE | X86_CR4_SMEP)
+#define CR4_PDPTES  (X86_CR4_PGE | X86_CR4_PAE | X86_CR4_PSE | X86_CR4_SMEP)
 
 static int write_cr4(struct x86_cpu *c, uint64_t v)
 {
@@ -245,11 +251,11 @@ static int do_clts(struct x86_cpu *c, const struct x86_insn *in)
 
 /* ---- Debug registers ---- */
 
-#define DR6_BD 0x2000u
-#define DR7_GD 0x2000u
-#define DR6_FIXED_1 0xffff0ff0u
+#define DR6_BD       0x2000u
+#define DR7_GD       0x2000u
+#define DR6_FIXED_1  0xffff0ff0u
 #define DR6_WRITABLE 0xe00fu
-#define DR7_FIXED_1 0x400u
+#define DR7_FIXED_1  0x400u
 #define DR7_WRITABLE 0xffff23ffu
 
 /* DR4 and DR5 name DR6 and DR7 unless debug extensions are on. */
@@ -309,7 +315,6 @@ static int do_invlpg(struct x86_cpu *c, const struct x86_insn *in)
         lin = (uint32_t)lin;
     if (x86_canonical(lin))
         x86_tlb_flush_page(c, lin);
-    x86_mode_update(c);
     return X86_LEAVE;
 }
 
@@ -351,7 +356,6 @@ static int do_invpcid(struct x86_cpu *c, const struct x86_insn *in)
         flush_named(c, type, (unsigned)pcid, lin);
     else
         x86_tlb_flush_all(c);
-    x86_mode_update(c);
     return X86_LEAVE;
 }
 

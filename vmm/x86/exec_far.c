@@ -1,11 +1,12 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Far jumps, calls and returns, call gates, software interrupts and IRET. Source: Intel SDM volume 2, JMP, CALL, RET, INT n, IRET; volume 3,
- * 5.8; AMD APM volume 3, the same, and volume 2, 4.10.
+ * Far jumps, calls and returns, call gates, software interrupts and IRET. Source: Intel SDM volume 2, JMP, CALL, RET,
+ * INT n, IRET; volume 3, 5.8; AMD APM volume 3, the same, and volume 2, 4.10.
  *
- * Every transfer is prepared on the side (struct target, struct x86_stack) and committed once nothing can fail any more. Pushes come before the
- * check of the new RIP, as in both manuals: a stack fault wins, and a #GP leaves the words below the stack pointer written.
+ * Every transfer is prepared on the side (struct target, struct x86_stack) and committed once nothing can fail any
+ * more. Pushes come before the check of the new RIP, as in both manuals: a stack fault wins, and a #GP leaves the words
+ * below the stack pointer written.
  */
 #include "vmm/x86/sys.h"
 
@@ -322,7 +323,8 @@ static int return_stack(struct x86_cpu *c, uint16_t sel, const struct target *t,
 }
 
 /* The outer stack pointer. A 16-bit stack takes SP only; bits 16 to 31 stay what they were at the inner level. */
-static uint64_t return_rsp(const struct x86_cpu *c, const struct target *t, const struct x86_seg *ss, uint64_t rsp, uint64_t inner)
+static uint64_t return_rsp(const struct x86_cpu *c, const struct target *t, const struct x86_seg *ss, uint64_t rsp,
+                           uint64_t inner)
 {
     if (x86_code_is_64(c, t->cs.attr))
         return rsp;
@@ -426,7 +428,6 @@ static uint64_t iret_rflags(const struct x86_cpu *c, unsigned size, uint64_t ima
         mask |= X86_FL_VIF | X86_FL_VIP;
     return (old & ~mask) | (image & mask);
 }
-
 
 static int iret_pop(struct x86_cpu *c, struct x86_stack *st, unsigned size, uint64_t *v, unsigned n)
 {

@@ -1,14 +1,14 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Fast system calls. Their segments are not read from tables: the manuals say what the hidden parts become. Source: Intel SDM volume 2, SYSCALL,
- * SYSRET, SYSENTER, SYSEXIT; AMD APM volume 3, the same.
+ * Fast system calls. Their segments are not read from tables: the manuals say what the hidden parts become. Source:
+ * Intel SDM volume 2, SYSCALL, SYSRET, SYSENTER, SYSEXIT; AMD APM volume 3, the same.
  */
 #include "vmm/x86/sys.h"
 
 #define FLAT_CODE64 (X86_SEG_G | X86_SEG_L | X86_SEG_P | X86_SEG_S | 11u)
 #define FLAT_CODE32 (X86_SEG_G | X86_SEG_DB | X86_SEG_P | X86_SEG_S | 11u)
-#define FLAT_DATA (X86_SEG_G | X86_SEG_DB | X86_SEG_P | X86_SEG_S | 3u)
+#define FLAT_DATA   (X86_SEG_G | X86_SEG_DB | X86_SEG_P | X86_SEG_S | 3u)
 
 static struct x86_seg flat(uint16_t sel, uint32_t attr, unsigned dpl)
 {

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * The integer family: its binder, and what fits no other file of it: BOUND, CRC32, random numbers, MOVNTI, fences, cache hints, PAUSE.
- * Source: Intel SDM volume 2; AMD APM volume 3.
+ * The integer family: its binder, and what fits no other file of it: BOUND, CRC32, random numbers, MOVNTI, fences,
+ * cache hints, PAUSE. Source: Intel SDM volume 2; AMD APM volume 3.
  */
 #include "vmm/x86/exec_int.h"
 
@@ -25,9 +25,9 @@ static int do_bound(struct x86_cpu *c, const struct x86_insn *in)
 /* ---- CRC32 (Castagnoli), reflected ---- */
 
 /* One nibble at a time: the remainders of 0 to 15 by the polynomial 0x82f63b78. */
-static const uint32_t crc32c_nibble[16] = {
-    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-    0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+static const uint32_t crc32c_nibble[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+                                           0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+                                           0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
 
 static uint32_t crc32c(uint32_t crc, uint64_t v, unsigned size)
 {
@@ -93,7 +93,10 @@ static int do_movnti(struct x86_cpu *c, const struct x86_insn *in)
     return x86_store(c, in, in->size, c->r[in->reg]);
 }
 
-/* Guest loads and stores are the host's, in the guest's order: only a store followed by a load needs a barrier of the host. */
+/*
+ * Guest loads and stores are the host's, in the guest's order: only a store followed by a load needs a barrier of the
+ * host.
+ */
 static int do_mfence(struct x86_cpu *c, const struct x86_insn *in)
 {
     (void)c, (void)in;

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Shared by the files of the integer family (exec_int.c, exec_shift.c, exec_muldiv.c, exec_bits.c, exec_bmi.c, exec_bcd.c,
- * exec_atomic.c): operands by size, flag updates that keep some flags, the sub-binders.
+ * Shared by the files of the integer family (exec_int.c, exec_shift.c, exec_muldiv.c, exec_bits.c, exec_bmi.c,
+ * exec_bcd.c, exec_atomic.c): operands by size, flag updates that keep some flags, the sub-binders.
  *
  * Flags that the manuals call undefined are set as AMD's Zen 5 sets them; comments say "Zen 5" where that is so.
  */

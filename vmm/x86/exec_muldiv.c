@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Multiplication and division: MUL, IMUL, DIV, IDIV, MULX, and the carry chains ADCX and ADOX that go with them.
- * Source: Intel SDM volume 2; AMD APM volume 3. Undefined flags as on Zen 5: multiplication keeps SF ZF AF PF, division keeps CF and OF,
- * clears SF ZF PF and sets AF.
+ * Source: Intel SDM volume 2; AMD APM volume 3. Undefined flags as on Zen 5: multiplication keeps SF ZF AF PF, division
+ * keeps CF and OF, clears SF ZF PF and sets AF.
  */
 #include "vmm/x86/exec_int.h"
 
@@ -207,10 +207,10 @@ INT_INLINE int do_adx(struct x86_cpu *c, const struct x86_insn *in, bool of, uns
 
 /* ---- Handlers by size ---- */
 
-#define HANDLER(name, size, call)                                                    \
-    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)           \
-    {                                                                                \
-        return call;                                                                 \
+#define HANDLER(name, size, call)                                                                                      \
+    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)                                             \
+    {                                                                                                                  \
+        return call;                                                                                                   \
     }
 
 HANDLER(mul, 1, do_mul(c, in, false, 1))

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Loading and reading segment registers. Source: Intel SDM volume 2, MOV, POP, LDS/LES/LFS/LGS/LSS; volume 3, 5.6 and 5.7.
+ * Loading and reading segment registers. Source: Intel SDM volume 2, MOV, POP, LDS/LES/LFS/LGS/LSS; volume 3, 5.6 and
+ * 5.7.
  */
 #include "vmm/x86/sys.h"
 

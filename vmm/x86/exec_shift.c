@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Shifts and rotates: ROL ROR RCL RCR SHL SHR SAR, SHLD SHRD, and the flagless RORX SARX SHLX SHRX.
- * Source: Intel SDM volume 2; AMD APM volume 3. OF for counts above 1, AF, and 16-bit double shifts by more than 16 are as on Zen 5.
+ * Shifts and rotates: ROL ROR RCL RCR SHL SHR SAR, SHLD SHRD, and the flagless RORX SARX SHLX SHRX. Source: Intel SDM
+ * volume 2; AMD APM volume 3. OF for counts above 1, AF, and 16-bit double shifts by more than 16 are as on Zen 5.
  */
 #include "vmm/x86/exec_int.h"
 
@@ -153,20 +153,20 @@ INT_INLINE int shift_mem(struct x86_cpu *c, const struct x86_insn *in, unsigned 
     return r;
 }
 
-#define SHIFT_HANDLERS(name, size)                                                                    \
-    static int name##_##size##_i(struct x86_cpu *c, const struct x86_insn *in)                        \
-    {                                                                                                 \
-        return shift_reg(c, in, X86_OP_##name, size, (unsigned)in->imm & count_mask(size));           \
-    }                                                                                                 \
-    static int name##_##size##_cl(struct x86_cpu *c, const struct x86_insn *in)                       \
-    {                                                                                                 \
-        return shift_reg(c, in, X86_OP_##name, size, (unsigned)c->r[X86_RCX] & count_mask(size));     \
-    }                                                                                                 \
-    static int name##_##size##_m(struct x86_cpu *c, const struct x86_insn *in)                        \
-    {                                                                                                 \
-        return shift_mem(c, in, X86_OP_##name, size);                                                 \
+#define SHIFT_HANDLERS(name, size)                                                                                     \
+    static int name##_##size##_i(struct x86_cpu *c, const struct x86_insn *in)                                         \
+    {                                                                                                                  \
+        return shift_reg(c, in, X86_OP_##name, size, (unsigned)in->imm & count_mask(size));                            \
+    }                                                                                                                  \
+    static int name##_##size##_cl(struct x86_cpu *c, const struct x86_insn *in)                                        \
+    {                                                                                                                  \
+        return shift_reg(c, in, X86_OP_##name, size, (unsigned)c->r[X86_RCX] & count_mask(size));                      \
+    }                                                                                                                  \
+    static int name##_##size##_m(struct x86_cpu *c, const struct x86_insn *in)                                         \
+    {                                                                                                                  \
+        return shift_mem(c, in, X86_OP_##name, size);                                                                  \
     }
-#define SHIFT_SIZES(name) \
+#define SHIFT_SIZES(name)                                                                                              \
     SHIFT_HANDLERS(name, 1) SHIFT_HANDLERS(name, 2) SHIFT_HANDLERS(name, 4) SHIFT_HANDLERS(name, 8)
 
 SHIFT_SIZES(ROL)
@@ -177,8 +177,14 @@ SHIFT_SIZES(SHL)
 SHIFT_SIZES(SHR)
 SHIFT_SIZES(SAR)
 
-#define SHIFT_ROW(name, kind) {name##_1_##kind, name##_2_##kind, name##_4_##kind, name##_8_##kind}
-#define SHIFT_ROWS(name) {SHIFT_ROW(name, i), SHIFT_ROW(name, cl), SHIFT_ROW(name, m)}
+#define SHIFT_ROW(name, kind)                                                                                          \
+    {                                                                                                                  \
+        name##_1_##kind, name##_2_##kind, name##_4_##kind, name##_8_##kind                                             \
+    }
+#define SHIFT_ROWS(name)                                                                                               \
+    {                                                                                                                  \
+        SHIFT_ROW(name, i), SHIFT_ROW(name, cl), SHIFT_ROW(name, m)                                                    \
+    }
 
 /* By operation from ROL on; immediate, CL, memory; size. */
 static x86_handler *const shift_table[7][3][4] = {SHIFT_ROWS(ROL), SHIFT_ROWS(ROR), SHIFT_ROWS(RCL), SHIFT_ROWS(RCR),
@@ -187,8 +193,8 @@ static x86_handler *const shift_table[7][3][4] = {SHIFT_ROWS(ROL), SHIFT_ROWS(RO
 /* ---- Double shifts ---- */
 
 /*
- * 16-bit operands take counts up to 31: above 16 the bits come from `src` again, as if it stood twice, and CF (for SHLD also OF) is clear
- * (undefined; Zen 5). n: masked and not zero.
+ * 16-bit operands take counts up to 31: above 16 the bits come from `src` again, as if it stood twice, and CF (for SHLD
+ * also OF) is clear (undefined; Zen 5). n: masked and not zero.
  */
 INT_INLINE struct shifted double_left(uint64_t dst, uint64_t src, unsigned n, unsigned size)
 {
@@ -254,10 +260,10 @@ INT_INLINE int double_shift(struct x86_cpu *c, const struct x86_insn *in, unsign
     return X86_NEXT;
 }
 
-#define DOUBLE_HANDLER(name, size)                                                 \
-    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)         \
-    {                                                                              \
-        return double_shift(c, in, X86_OP_##name, size);                           \
+#define DOUBLE_HANDLER(name, size)                                                                                     \
+    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)                                             \
+    {                                                                                                                  \
+        return double_shift(c, in, X86_OP_##name, size);                                                               \
     }
 DOUBLE_HANDLER(SHLD, 2)
 DOUBLE_HANDLER(SHLD, 4)
@@ -291,14 +297,14 @@ INT_INLINE int shiftx(struct x86_cpu *c, const struct x86_insn *in, unsigned op,
     return X86_NEXT;
 }
 
-#define SHIFTX_HANDLERS(name)                                                   \
-    static int name##_4(struct x86_cpu *c, const struct x86_insn *in)           \
-    {                                                                           \
-        return shiftx(c, in, X86_OP_##name, 4);                                 \
-    }                                                                           \
-    static int name##_8(struct x86_cpu *c, const struct x86_insn *in)           \
-    {                                                                           \
-        return shiftx(c, in, X86_OP_##name, 8);                                 \
+#define SHIFTX_HANDLERS(name)                                                                                          \
+    static int name##_4(struct x86_cpu *c, const struct x86_insn *in)                                                  \
+    {                                                                                                                  \
+        return shiftx(c, in, X86_OP_##name, 4);                                                                        \
+    }                                                                                                                  \
+    static int name##_8(struct x86_cpu *c, const struct x86_insn *in)                                                  \
+    {                                                                                                                  \
+        return shiftx(c, in, X86_OP_##name, 8);                                                                        \
     }
 SHIFTX_HANDLERS(RORX)
 SHIFTX_HANDLERS(SARX)

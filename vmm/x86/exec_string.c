@@ -3,13 +3,13 @@
  *
  * String operations: MOVS CMPS STOS LODS SCAS INS OUTS, alone and repeated.
  *
- * Each operation has a step that does one element and commits RSI and RDI; the repetition counts RCX down after every step, so a fault
- * leaves the registers of the elements done before it. A repetition stops now and then with RIP still at the instruction, so that
- * interrupts come in; the run loop then executes it again with what is left.
+ * Each operation has a step that does one element and commits RSI and RDI; the repetition counts RCX down after every
+ * step, so a fault leaves the registers of the elements done before it. A repetition stops now and then with RIP still
+ * at the instruction, so that interrupts come in; the run loop then executes it again with what is left.
  *
- * REP MOVS and REP STOS go in chunks inside one page when the TLB grants direct access. The host's own instruction of the same element size
- * does a chunk: overlapping operands, order and width of the single accesses are right by definition.
- * Source: Intel SDM volume 1, 7.3.9; volume 2, REP.
+ * REP MOVS and REP STOS go in chunks inside one page when the TLB grants direct access. The host's own instruction of
+ * the same element size does a chunk: overlapping operands, order and width of the single accesses are right by
+ * definition. Source: Intel SDM volume 1, 7.3.9; volume 2, REP.
  */
 #include "vmm/x86/core.h"
 #include "vmm/x86/flags.h"
@@ -52,7 +52,8 @@ STR_INLINE void advance(struct x86_cpu *c, const struct x86_insn *in, unsigned n
 
 /* ---- Elements ---- */
 
-STR_INLINE int linear(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, uint64_t ea, unsigned len, bool write, uint64_t *lin)
+STR_INLINE int linear(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, uint64_t ea, unsigned len, bool write,
+                      uint64_t *lin)
 {
     if (x86_likely(in->flags & X86_IF_M64)) {
         *lin = c->segbase[seg] + ea;
@@ -61,7 +62,8 @@ STR_INLINE int linear(struct x86_cpu *c, const struct x86_insn *in, unsigned seg
     return x86_seg_linear(c, seg, ea, len, write, lin);
 }
 
-STR_INLINE int read_element(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, unsigned n, unsigned size, uint64_t *v)
+STR_INLINE int read_element(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, unsigned n, unsigned size,
+                            uint64_t *v)
 {
     uint64_t lin;
     int r = linear(c, in, seg, addr_get(c, in, n), size, false, &lin);
@@ -191,16 +193,19 @@ STR_INLINE int step_outs(struct x86_cpu *c, const struct x86_insn *in, unsigned 
 static unsigned chunk_room(const struct x86_insn *in, uint64_t ea, uint64_t lin, unsigned size, unsigned n)
 {
     uint64_t room = X86_PAGE_SIZE - (lin & 0xfff);
-    uint64_t to_wrap = in->flags & X86_IF_A16 ? 0x10000 - ea : in->flags & X86_IF_A32 ? UINT64_C(0x100000000) - ea : room;
+    uint64_t to_wrap = in->flags & X86_IF_A16   ? 0x10000 - ea
+                       : in->flags & X86_IF_A32 ? UINT64_C(0x100000000) - ea
+                                                : room;
     room = (to_wrap < room ? to_wrap : room) / size;
     return room < n ? (unsigned)room : n;
 }
 
 /*
- * Host address of a run of elements at seg:register n, and in *n how many; NULL: go by single elements, which also report what is wrong.
- * The first element decides whether the segment can be used at all, then the whole run must fit.
+ * Host address of a run of elements at seg:register n, and in *n how many; NULL: go by single elements, which also
+ * report what is wrong. The first element decides whether the segment can be used at all, then the whole run must fit.
  */
-static uint8_t *chunk_host(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, unsigned reg, unsigned size, bool write, unsigned *n)
+static uint8_t *chunk_host(struct x86_cpu *c, const struct x86_insn *in, unsigned seg, unsigned reg, unsigned size,
+                           bool write, unsigned *n)
 {
     uint64_t ea = addr_get(c, in, reg), lin;
     if (x86_failed(linear(c, in, seg, ea, size, write, &lin)))
@@ -276,7 +281,8 @@ STR_INLINE unsigned chunk_none(struct x86_cpu *c, const struct x86_insn *in, uns
 /* Something wants the boundary between two elements: another thread, single-stepping, a data breakpoint just hit. */
 STR_INLINE bool rep_disturbed(const struct x86_cpu *c)
 {
-    return atomic_load_explicit(&c->attention, memory_order_relaxed) != 0 || (c->eflags & X86_FL_TF) != 0 || c->db_pending != 0;
+    return atomic_load_explicit(&c->attention, memory_order_relaxed) != 0 || (c->eflags & X86_FL_TF) != 0 ||
+           c->db_pending != 0;
 }
 
 /* CMPS and SCAS end on ZF as well: REPE when it is clear, REPNE when set. */
@@ -285,7 +291,8 @@ STR_INLINE bool rep_decided(const struct x86_cpu *c, const struct x86_insn *in)
     return (c->cc_res == 0) == ((in->flags & X86_IF_REPNE) != 0);
 }
 
-STR_INLINE int repeat(struct x86_cpu *c, const struct x86_insn *in, string_step *step, string_chunk *chunk, unsigned size, bool compares)
+STR_INLINE int repeat(struct x86_cpu *c, const struct x86_insn *in, string_step *step, string_chunk *chunk,
+                      unsigned size, bool compares)
 {
     uint64_t count = addr_get(c, in, X86_RCX);
     unsigned left = REP_BOUND, n;
@@ -311,7 +318,8 @@ STR_INLINE int repeat(struct x86_cpu *c, const struct x86_insn *in, string_step 
     return x86_jump(c, x86_rip(c, in));
 }
 
-STR_INLINE int run(struct x86_cpu *c, const struct x86_insn *in, string_step *step, string_chunk *chunk, unsigned size, bool compares)
+STR_INLINE int run(struct x86_cpu *c, const struct x86_insn *in, string_step *step, string_chunk *chunk, unsigned size,
+                   bool compares)
 {
     if (in->flags & (X86_IF_REP | X86_IF_REPNE))
         return repeat(c, in, step, chunk, size, compares);
@@ -320,15 +328,17 @@ STR_INLINE int run(struct x86_cpu *c, const struct x86_insn *in, string_step *st
 
 /* ---- Handlers by size ---- */
 
-#define HANDLER(name, size, chunk, compares)                                     \
-    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)       \
-    {                                                                            \
-        return run(c, in, step_##name, chunk, size, compares);                   \
+/* clang-format off */
+#define HANDLER(name, size, chunk, compares)                                                                           \
+    static int name##_##size(struct x86_cpu *c, const struct x86_insn *in)                                             \
+    {                                                                                                                  \
+        return run(c, in, step_##name, chunk, size, compares);                                                         \
     }
-#define HANDLERS(name, chunk, compares)                                                         \
-    HANDLER(name, 1, chunk, compares) HANDLER(name, 2, chunk, compares)                         \
-    HANDLER(name, 4, chunk, compares) HANDLER(name, 8, chunk, compares)                         \
+#define HANDLERS(name, chunk, compares)                                                                                \
+    HANDLER(name, 1, chunk, compares) HANDLER(name, 2, chunk, compares)                                                \
+    HANDLER(name, 4, chunk, compares) HANDLER(name, 8, chunk, compares)                                                \
     static x86_handler *const name##_table[4] = {name##_1, name##_2, name##_4, name##_8};
+/* clang-format on */
 
 HANDLERS(movs, chunk_movs, false)
 HANDLERS(stos, chunk_stos, false)

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Descriptor tables: their registers, and the instructions that ask what a descriptor allows. Source: Intel SDM volume 2, LAR, LSL, VERR,
- * ARPL, LLDT, LTR, SGDT, SIDT, SLDT, STR, LGDT; AMD APM volume 3.
+ * Descriptor tables: their registers, and the instructions that ask what a descriptor allows. Source: Intel SDM volume
+ * 2, LAR, LSL, VERR, ARPL, LLDT, LTR, SGDT, SIDT, SLDT, STR, LGDT; AMD APM volume 3.
  */
 #include "vmm/x86/sys.h"
 

@@ -23,24 +23,23 @@ union x86_vec {
     x86_m128 v;
 };
 
-/* dst = dst op src. Pure. */
-typedef void x86_vec_stub(union x86_vec *d, const union x86_vec *s);
+/* d op s. Pure. */
+typedef x86_m128 x86_vec_stub(x86_m128 d, x86_m128 s);
 
 /* The binders of the single files: NULL when the operation, or this form of it, is not theirs. */
 x86_binder x86_bind_vec_move, x86_bind_vec_int, x86_bind_vec_fp, x86_bind_vec_misc, x86_bind_vec_string;
 
+/* Registers are copied as one vector: a store in halves read back whole would not be forwarded by the host. */
 static inline union x86_vec x86_xmm_get(const struct x86_cpu *c, unsigned n)
 {
     union x86_vec u;
-    u.q[0] = c->fpu.vec[n][0];
-    u.q[1] = c->fpu.vec[n][1];
+    memcpy(&u.v, c->fpu.vec[n], 16);
     return u;
 }
 
 static inline void x86_xmm_set(struct x86_cpu *c, unsigned n, const union x86_vec *u)
 {
-    c->fpu.vec[n][0] = u->q[0];
-    c->fpu.vec[n][1] = u->q[1];
+    memcpy(c->fpu.vec[n], &u->v, 16);
 }
 
 /* MMX register numbers have three bits; REX.R and REX.B do not extend them. */

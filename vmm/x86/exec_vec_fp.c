@@ -38,7 +38,6 @@ X86_FP_STUB_AS(roundsd, "roundsd $4, %3, %0") X86_FP_STUB_AS(roundsd_quiet, "rou
     {fp_cmp##kind##0, fp_cmp##kind##1, fp_cmp##kind##2, fp_cmp##kind##3,                                               \
      fp_cmp##kind##4, fp_cmp##kind##5, fp_cmp##kind##6, fp_cmp##kind##7}
 CMP(ps) CMP(pd) CMP(ss) CMP(sd)
-/* clang-format on */
 
 /* A general register as the result, in d->q[0]. */
 #define TO_GPR(name, insn, type)                                                                                       \
@@ -46,16 +45,19 @@ CMP(ps) CMP(pd) CMP(ss) CMP(sd)
     {                                                                                                                  \
         const uint32_t host = X86_MXCSR_INIT;                                                                          \
         type v;                                                                                                        \
-        __asm__ volatile(X86_FP_ASM(insn " %3, %0") : "=r"(v), "+m"(mxcsr) : "m"(host), "x"(s->v));                    \
+        __asm__ volatile(X86_FP_ASM(insn " %3, %0") : "=&r"(v), "+m"(mxcsr) : "m"(host), "x"(s->v));                    \
         d->q[0] = v;                                                                                                   \
         return mxcsr;                                                                                                  \
     }
 
-                        TO_GPR(cvtss2sil, "cvtss2sil", uint32_t) TO_GPR(cvtss2siq, "cvtss2siq", uint64_t)
-                            TO_GPR(cvtsd2sil, "cvtsd2sil", uint32_t) TO_GPR(cvtsd2siq, "cvtsd2siq", uint64_t)
-                                TO_GPR(cvttss2sil, "cvttss2sil", uint32_t) TO_GPR(cvttss2siq, "cvttss2siq", uint64_t)
-                                    TO_GPR(cvttsd2sil, "cvttsd2sil", uint32_t)
-                                        TO_GPR(cvttsd2siq, "cvttsd2siq", uint64_t)
+TO_GPR(cvtss2sil, "cvtss2sil", uint32_t)
+TO_GPR(cvtss2siq, "cvtss2siq", uint64_t)
+TO_GPR(cvtsd2sil, "cvtsd2sil", uint32_t)
+TO_GPR(cvtsd2siq, "cvtsd2siq", uint64_t)
+TO_GPR(cvttss2sil, "cvttss2sil", uint32_t)
+TO_GPR(cvttss2siq, "cvttss2siq", uint64_t)
+TO_GPR(cvttsd2sil, "cvttsd2sil", uint32_t)
+TO_GPR(cvttsd2siq, "cvttsd2siq", uint64_t)
 
 /* An integer as the source, in s->q[0] or its low half. */
 #define FROM_INT(name, insn, part)                                                                                     \
@@ -66,8 +68,10 @@ CMP(ps) CMP(pd) CMP(ss) CMP(sd)
         return mxcsr;                                                                                                  \
     }
 
-                                            FROM_INT(cvtsi2ssl, "cvtsi2ssl", d) FROM_INT(cvtsi2ssq, "cvtsi2ssq", q)
-                                                FROM_INT(cvtsi2sdl, "cvtsi2sdl", d) FROM_INT(cvtsi2sdq, "cvtsi2sdq", q)
+FROM_INT(cvtsi2ssl, "cvtsi2ssl", d)
+FROM_INT(cvtsi2ssq, "cvtsi2ssq", q)
+FROM_INT(cvtsi2sdl, "cvtsi2sdl", d)
+FROM_INT(cvtsi2sdq, "cvtsi2sdq", q)
 
 /* ZF, PF, CF as the result, in d->q[0] at their RFLAGS positions. */
 #define TO_FLAGS(name)                                                                                                 \
@@ -82,16 +86,16 @@ CMP(ps) CMP(pd) CMP(ss) CMP(sd)
         return mxcsr;                                                                                                  \
     }
 
-                                                    TO_FLAGS(comiss) TO_FLAGS(ucomiss) TO_FLAGS(comisd)
-                                                        TO_FLAGS(ucomisd)
+TO_FLAGS(comiss)
+TO_FLAGS(ucomiss)
+TO_FLAGS(comisd)
+TO_FLAGS(ucomisd)
 
 /* ---- dst = dst op src ---- */
 
 #define ROW(op, stub) [X86_OP_##op] = fp_##stub,
 
-                                                            static x86_fp_stub *const
-    fp_ops[X86_OP_COUNT] = {
-        /* clang-format off */
+static x86_fp_stub *const fp_ops[X86_OP_COUNT] = {
     ROW(ADDPS, addps) ROW(ADDSS, addss) ROW(ADDPD, addpd) ROW(ADDSD, addsd)
     ROW(SUBPS, subps) ROW(SUBSS, subss) ROW(SUBPD, subpd) ROW(SUBSD, subsd)
     ROW(MULPS, mulps) ROW(MULSS, mulss) ROW(MULPD, mulpd) ROW(MULSD, mulsd)
@@ -105,8 +109,8 @@ CMP(ps) CMP(pd) CMP(ss) CMP(sd)
     ROW(CVTPS2PD, cvtps2pd) ROW(CVTPD2PS, cvtpd2ps) ROW(CVTSS2SD, cvtss2sd) ROW(CVTSD2SS, cvtsd2ss)
     ROW(CVTDQ2PS, cvtdq2ps) ROW(CVTPS2DQ, cvtps2dq) ROW(CVTTPS2DQ, cvttps2dq)
     ROW(CVTDQ2PD, cvtdq2pd) ROW(CVTPD2DQ, cvtpd2dq) ROW(CVTTPD2DQ, cvttpd2dq)
-        /* clang-format on */
 };
+/* clang-format on */
 
 /* Checks and the source operand of an instruction on XMM registers. */
 static inline int begin(struct x86_cpu *c, const struct x86_insn *in, union x86_vec *s)

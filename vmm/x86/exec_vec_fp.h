@@ -68,7 +68,10 @@ static inline int x86_fp_run_with(struct x86_cpu *c, unsigned op, x86_fp_stub *f
 {
     if (x86_unlikely((control & X86_MXCSR_MASKS) != X86_MXCSR_MASKS))
         return x86_fp_run_unmasked(c, op, fn, control, d, s);
-    c->fpu.mxcsr |= fn(d, s, control) & X86_MXCSR_FLAGS;
+    uint32_t fl = fn(d, s, control) & X86_MXCSR_FLAGS;
+    /* Mostly nothing new: without the store the next instruction need not wait for this one's flags. */
+    if (x86_unlikely(fl & ~c->fpu.mxcsr))
+        c->fpu.mxcsr |= fl;
     return X86_NEXT;
 }
 

@@ -10,9 +10,10 @@
 /* ---- The host's instructions ---- */
 
 #define STUB(name)                                                                                                     \
-    static void op_##name(union x86_vec *d, const union x86_vec *s)                                                    \
+    static x86_m128 op_##name(x86_m128 d, x86_m128 s)                                                                  \
     {                                                                                                                  \
-        __asm__(#name " %1, %0" : "+x"(d->v) : "x"(s->v));                                                             \
+        __asm__(#name " %1, %0" : "+x"(d) : "x"(s));                                                                   \
+        return d;                                                                                                      \
     }
 
 /* clang-format off */
@@ -33,18 +34,20 @@ STUB(movsldup)
     /* clang-format on */
 
     /* Byte shifts of the whole register; the count is an immediate, which the host would want as a constant. */
-    static void op_pslldq(union x86_vec *d, const union x86_vec *s)
+    static x86_m128 op_pslldq(x86_m128 d, x86_m128 s)
 {
-    uint8_t wide[32] = {0};
-    memcpy(wide + 16, d, 16);
-    memcpy(d, wide + 16 - (s->q[0] > 16 ? 16 : s->q[0]), 16);
+    uint8_t zero_below[32] = {0};
+    memcpy(zero_below + 16, &d, 16);
+    memcpy(&d, zero_below + 16 - (s[0] > 16 ? 16 : s[0]), 16);
+    return d;
 }
 
-static void op_psrldq(union x86_vec *d, const union x86_vec *s)
+static x86_m128 op_psrldq(x86_m128 d, x86_m128 s)
 {
-    uint8_t wide[32] = {0};
-    memcpy(wide, d, 16);
-    memcpy(d, wide + (s->q[0] > 16 ? 16 : s->q[0]), 16);
+    uint8_t zero_above[32] = {0};
+    memcpy(zero_above, &d, 16);
+    memcpy(&d, zero_above + (s[0] > 16 ? 16 : s[0]), 16);
+    return d;
 }
 
 /* ---- The table ---- */
@@ -106,25 +109,16 @@ static x86_vec_stub *low_unpack(unsigned op)
     return op == X86_OP_PUNPCKHBW ? op_punpcklbw : op == X86_OP_PUNPCKHWD ? op_punpcklwd : op_punpckldq;
 }
 
-/* d = d op s on 64 bits; the upper halves are scratch, zero in s. */
-static void compute_mmx(unsigned op, union x86_vec *d, union x86_vec *s)
+/* d op s on 64 bits. */
+static uint64_t compute_mmx(unsigned op, uint64_t d, uint64_t s)
 {
     const struct int_op *row = &int_ops[op];
+    x86_m128 vd = {d, 0}, vs = {s, 0}, both = {d, s};
     switch (row->mmx) {
-    case MMX_PACK:
-        d->q[1] = s->q[0];
-        *s = *d;
-        row->fn(d, s);
-        break;
-    case MMX_HIGH:
-        low_unpack(op)(d, s);
-        d->q[0] = d->q[1];
-        break;
-    case MMX_SHUFB:
-        s->q[0] &= UINT64_C(0x8787878787878787);
-        row->fn(d, s);
-        break;
-    default: row->fn(d, s); break;
+    case MMX_PACK: return row->fn(both, both)[0];
+    case MMX_HIGH: return low_unpack(op)(vd, vs)[1];
+    case MMX_SHUFB: vs[0] &= UINT64_C(0x8787878787878787); return row->fn(vd, vs)[0];
+    default: return row->fn(vd, vs)[0];
     }
 }
 
@@ -136,7 +130,7 @@ static int do_xmm_reg(struct x86_cpu *c, const struct x86_insn *in)
     if (x86_failed(r))
         return r;
     union x86_vec d = x86_xmm_get(c, in->reg), s = x86_xmm_get(c, in->rm);
-    int_ops[in->op].fn(&d, &s);
+    d.v = int_ops[in->op].fn(d.v, s.v);
     x86_xmm_set(c, in->reg, &d);
     return X86_NEXT;
 }
@@ -150,7 +144,7 @@ static int do_xmm_mem(struct x86_cpu *c, const struct x86_insn *in)
     if (x86_failed(r))
         return r;
     union x86_vec d = x86_xmm_get(c, in->reg);
-    int_ops[in->op].fn(&d, &s);
+    d.v = int_ops[in->op].fn(d.v, s.v);
     x86_xmm_set(c, in->reg, &d);
     return r;
 }
@@ -161,7 +155,7 @@ static int do_xmm_imm(struct x86_cpu *c, const struct x86_insn *in)
     if (x86_failed(r))
         return r;
     union x86_vec d = x86_xmm_get(c, in->rm), s = {.q = {in->imm & 0xff, 0}};
-    int_ops[in->op].fn(&d, &s);
+    d.v = int_ops[in->op].fn(d.v, s.v);
     x86_xmm_set(c, in->rm, &d);
     return X86_NEXT;
 }
@@ -174,10 +168,9 @@ static int do_mmx(struct x86_cpu *c, const struct x86_insn *in)
         r = x86_mmx_source(c, in, &s);
     if (x86_failed(r))
         return r;
-    union x86_vec d = {.q = {x86_mmx_get(c, x86_mm_reg(in)), 0}};
-    compute_mmx(in->op, &d, &s);
+    uint64_t d = compute_mmx(in->op, x86_mmx_get(c, x86_mm_reg(in)), s.q[0]);
     x86_fpu_enter_mmx(c);
-    x86_mmx_set(c, x86_mm_reg(in), d.q[0]);
+    x86_mmx_set(c, x86_mm_reg(in), d);
     return r;
 }
 
@@ -186,10 +179,9 @@ static int do_mmx_imm(struct x86_cpu *c, const struct x86_insn *in)
     int r = x86_fpu_check_mmx(c);
     if (x86_failed(r))
         return r;
-    union x86_vec d = {.q = {x86_mmx_get(c, x86_mm_rm(in)), 0}}, s = {.q = {in->imm & 0xff, 0}};
-    compute_mmx(in->op, &d, &s);
+    uint64_t d = compute_mmx(in->op, x86_mmx_get(c, x86_mm_rm(in)), in->imm & 0xff);
     x86_fpu_enter_mmx(c);
-    x86_mmx_set(c, x86_mm_rm(in), d.q[0]);
+    x86_mmx_set(c, x86_mm_rm(in), d);
     return X86_NEXT;
 }
 

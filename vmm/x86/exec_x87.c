@@ -1,11 +1,12 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * x87 instructions that compute, load and store. The host's x87 does them (x87.h); here are the checks, the memory operand, the flags and
- * the pointers to the last instruction and operand.
+ * x87 instructions that compute, load and store. The host's x87 does them (x87.h); here are the checks, the memory
+ * operand, the flags and the pointers to the last instruction and operand.
  *
- * The pointers FIP, FCS, FDP, FDS and FOP follow every instruction of this file, FDP and FDS only those with a memory operand; control
- * instructions leave them. FIP is of the first prefix; FDP is the offset without the segment base. Source: Intel SDM volume 1, 8.1.8; AMD APM volume 2, 11.2; Zen 5 silicon.
+ * The pointers FIP, FCS, FDP, FDS and FOP follow every instruction of this file, FDP and FDS only those with a memory
+ * operand; control instructions leave them. FIP is of the first prefix; FDP is the offset without the segment base.
+ * Source: Intel SDM volume 1, 8.1.8; AMD APM volume 2, 11.2; silicon of AMD family 1Ah.
  */
 #include "vmm/x86/flags.h"
 #include "vmm/x86/x87.h"
@@ -82,7 +83,10 @@ static int do_fcmov(struct x86_cpu *c, const struct x86_insn *in)
     return X86_NEXT;
 }
 
-/* FCOMI family: ZF, PF, CF are the result, written as well when an unmasked exception keeps the stack; OF, SF, AF become 0. */
+/*
+ * FCOMI family: ZF, PF, CF are the result, written as well when an unmasked exception keeps the stack; OF, SF, AF
+ * become 0.
+ */
 static int do_fcomi(struct x86_cpu *c, const struct x86_insn *in)
 {
     struct x87_image im;
@@ -117,8 +121,8 @@ static int do_load(struct x86_cpu *c, const struct x86_insn *in)
 }
 
 /*
- * A memory destination. An unmasked exception other than precision keeps memory and stack as they were; a destination that cannot be
- * written faults even then.
+ * A memory destination. An unmasked exception other than precision keeps memory and stack as they were; a destination
+ * that cannot be written faults even then.
  */
 static int do_store(struct x86_cpu *c, const struct x86_insn *in)
 {

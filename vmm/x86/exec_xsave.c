@@ -3,41 +3,42 @@
  *
  * FXSAVE, FXRSTOR, the XSAVE family, LDMXCSR, STMXCSR.
  *
- * An area is 512 legacy bytes (x87 and SSE), a header of 64, then the components of the table below, at fixed places in the standard form
- * and packed in the compacted one. A component's functions know its own bytes only; what is saved, restored or initialised, and every
- * check, is common. Adding AVX is a row of the table with its four functions.
+ * An area is 512 legacy bytes (x87 and SSE), a header of 64, then the components of the table below, at fixed places in
+ * the standard form and packed in the compacted one. A component's functions know its own bytes only; what is saved,
+ * restored or initialised, and every check, is common. Adding AVX is a row of the table with its four functions.
  *
- * Saves touch the whole area before the first byte is written; restores read all of it before the first register changes.
- * Source: Intel SDM volume 1, 10.5 and chapter 13; order of faults and the pointers' treatment under c->amd: Zen 5 silicon.
+ * Saves touch the whole area before the first byte is written; restores read all of it before the first register
+ * changes. Source: Intel SDM volume 1, 10.5 and chapter 13; order of faults and the pointers' treatment under c->amd:
+ * silicon of AMD family 1Ah.
  */
 #include "vmm/x86/fpu.h"
 
-#define XCOMP_X87 0x1u
-#define XCOMP_SSE 0x2u
-#define XCOMP_AVX 0x4u /* MXCSR belongs to it too */
+#define XCOMP_X87       0x1u
+#define XCOMP_SSE       0x2u
+#define XCOMP_AVX       0x4u /* MXCSR belongs to it too */
 #define XCOMP_COMPACTED (UINT64_C(1) << 63)
 
-#define FX_BYTES 512u
-#define FX_FCW 0u
-#define FX_FSW 2u
-#define FX_FTW 4u
-#define FX_FOP 6u
-#define FX_FIP 8u
-#define FX_FDP 16u
+#define FX_BYTES        512u
+#define FX_FCW          0u
+#define FX_FSW          2u
+#define FX_FTW          4u
+#define FX_FOP          6u
+#define FX_FIP          8u
+#define FX_FDP          16u
 #define FX_POINTERS_END 24u
-#define FX_MXCSR 24u
-#define FX_MXCSR_MASK 28u
-#define FX_ST 32u
-#define FX_XMM 160u
-#define HEADER 512u
-#define HEADER_BYTES 64u
-#define HEADER_BV 512u
-#define HEADER_COMP 520u
-#define EXTENDED 576u
-#define AREA_MAX 576u /* of all components in the table, standard form */
+#define FX_MXCSR        24u
+#define FX_MXCSR_MASK   28u
+#define FX_ST           32u
+#define FX_XMM          160u
+#define HEADER          512u
+#define HEADER_BYTES    64u
+#define HEADER_BV       512u
+#define HEADER_COMP     520u
+#define EXTENDED        576u
+#define AREA_MAX        576u /* of all components in the table, standard form */
 
 #define FCW_BITS 0x1f3fu
-#define FCW_ONE 0x40u
+#define FCW_ONE  0x40u
 #define FOP_BITS 0x7ffu
 
 static bool wide_pointers(const struct x86_insn *in)
@@ -230,7 +231,9 @@ struct xcomp {
     void (*init)(struct x86_cpu *c, const struct x86_insn *in);
 };
 
-/* By bit number of XCR0 and IA32_XSS. Next: 2, AVX, {576, 256, ...}, the high halves of vec[]; raise AREA_MAX with it. */
+/*
+ * By bit number of XCR0 and IA32_XSS. Next: 2, AVX, {576, 256, ...}, the high halves of vec[]; raise AREA_MAX with it.
+ */
 static const struct xcomp xcomps[] = {
     {0, 0, false, x87_in_use, x87_store, x87_load, x87_init},
     {0, 0, false, sse_in_use, sse_store, sse_load, sse_init},
@@ -390,7 +393,10 @@ static int store_components(struct x86_cpu *c, const struct x86_insn *in, uint64
     return step;
 }
 
-/* XSAVE and XSAVEOPT: XSTATE_BV keeps the bits that were not requested. only_in_use: write no component in its initial state. */
+/*
+ * XSAVE and XSAVEOPT: XSTATE_BV keeps the bits that were not requested. only_in_use: write no component in its initial
+ * state.
+ */
 static int xsave_standard(struct x86_cpu *c, const struct x86_insn *in, bool only_in_use)
 {
     uint64_t old = 0, in_use = registers_in_use(c);
@@ -422,7 +428,9 @@ static int do_xsave(struct x86_cpu *c, const struct x86_insn *in)
     return xsave_standard(c, in, false);
 }
 
-/* XSAVEOPT leaves out what is in its initial state; what was not modified since the last restore is saved all the same. */
+/*
+ * XSAVEOPT leaves out what is in its initial state; what was not modified since the last restore is saved all the same.
+ */
 static int do_xsaveopt(struct x86_cpu *c, const struct x86_insn *in)
 {
     return xsave_standard(c, in, true);
@@ -482,8 +490,12 @@ static bool header_valid(const struct x86_cpu *c, const uint8_t *h, uint64_t ena
     return !supervisor && (bv & ~enabled) == 0 && all_zero(h + 8, 16);
 }
 
-/* Read what is restored into p, an image of the standard form's legacy part and the components at their places in this form. */
-static int read_components(struct x86_cpu *c, const struct x86_insn *in, uint64_t bv, uint64_t layout, bool compacted, uint8_t *p)
+/*
+ * Read what is restored into p, an image of the standard form's legacy part and the components at their places in this
+ * form.
+ */
+static int read_components(struct x86_cpu *c, const struct x86_insn *in, uint64_t bv, uint64_t layout, bool compacted,
+                           uint8_t *p)
 {
     int r = x86_fpu_load_area(c, in, 0, p, FX_BYTES);
     for (unsigned i = 0; i < XCOMPS && !x86_failed(r); i++) {
@@ -494,8 +506,8 @@ static int read_components(struct x86_cpu *c, const struct x86_insn *in, uint64_
     return r;
 }
 
-static void apply_components(struct x86_cpu *c, const struct x86_insn *in, uint64_t rfbm, uint64_t bv, uint64_t layout, bool compacted,
-                             const uint8_t *p)
+static void apply_components(struct x86_cpu *c, const struct x86_insn *in, uint64_t rfbm, uint64_t bv, uint64_t layout,
+                             bool compacted, const uint8_t *p)
 {
     for (unsigned i = 0; i < XCOMPS; i++) {
         if ((rfbm >> i & 1) == 0)

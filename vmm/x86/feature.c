@@ -103,7 +103,9 @@ static const struct place places_amd[] = {
     {0x80000001, 0, ECX, 4, X86_F_CR8_LEGACY},
 };
 
-/* What a feature needs. In an order in which one pass settles all: whatever a line needs was judged on lines above it. */
+/*
+ * What a feature needs. In an order in which one pass settles all: whatever a line needs was judged on lines above it.
+ */
 static const struct { uint8_t feature, needs; } prerequisites[] = {
     {X86_F_MMX, X86_F_FPU},
     {X86_F_MMXEXT, X86_F_MMX},
@@ -347,7 +349,7 @@ static struct x86_cpuid_regs leaf_topology(const struct x86_cpuid_info *info, ui
 
 /* State components: x87 and SSE live in the first 576 bytes, AVX has 256 behind them. */
 #define XSAVE_BASE 576u
-#define XSAVE_AVX 256u
+#define XSAVE_AVX  256u
 
 static uint32_t xsave_size(uint64_t components)
 {
@@ -436,15 +438,15 @@ static struct x86_cpuid_regs basic(const struct x86_cpuid_info *info, uint32_t l
 /* ---- Extended leaves ---- */
 
 /* AMD repeats these bits of leaf 1 EDX in its extended leaf. */
-#define AMD_REPEATED 0x0183f3ffu
-#define AMD_TOPOEXT (1u << 22)
-#define AMD_ERR_POINTERS (1u << 2)    /* FXSAVE and XSAVE always save x87 error pointers */
-#define AMD_LFENCE_SERIAL (1u << 2)   /* LFENCE waits for everything before it */
+#define AMD_REPEATED         0x0183f3ffu
+#define AMD_TOPOEXT          (1u << 22)
+#define AMD_LFENCE_SERIAL    (1u << 2) /* LFENCE waits for everything before it */
 #define AMD_NULL_CLEARS_BASE (1u << 6) /* loading a null selector zeroes base and limit */
 
 static struct x86_cpuid_regs leaf_ext1(const struct x86_cpuid_info *info)
 {
-    struct x86_cpuid_regs r = {.ecx = feature_bits(info, 0x80000001, 0, ECX), .edx = feature_bits(info, 0x80000001, 0, EDX)};
+    struct x86_cpuid_regs r = {.ecx = feature_bits(info, 0x80000001, 0, ECX),
+                               .edx = feature_bits(info, 0x80000001, 0, EDX)};
     if (is_amd(info)) {
         r.eax = info->signature;
         r.ecx |= AMD_TOPOEXT;
@@ -486,7 +488,6 @@ static struct x86_cpuid_regs leaf_sizes(const struct x86_cpuid_info *info)
     r.ebx = feature_bits(info, 0x80000008, 0, EBX);
     if (is_amd(info)) {
         uint32_t last = info->vp_count == 0 ? 0 : info->vp_count - 1;
-        r.ebx |= AMD_ERR_POINTERS;
         r.ecx = (last > 255 ? 255 : last) | bits_for(info->vp_count) << 12;
     }
     return r;
@@ -498,7 +499,10 @@ static struct x86_cpuid_regs amd_only(const struct x86_cpuid_info *info, uint32_
     switch (leaf) {
     case 0x80000005: return leaf_amd_l1();
     case 0x8000001d: return leaf_cache(info, sub);
-    case 0x8000001e: r.eax = info->apic_id; r.ebx = info->apic_id & 0xff; break;
+    case 0x8000001e:
+        r.eax = info->apic_id;
+        r.ebx = info->apic_id & 0xff;
+        break;
     case 0x80000021: r.eax = AMD_LFENCE_SERIAL | AMD_NULL_CLEARS_BASE; break;
     default: break;
     }

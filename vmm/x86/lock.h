@@ -1,9 +1,10 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Locked operations on guest memory at any alignment, atomic against every other processor of the host. The compiler's own atomics
- * promise that for aligned addresses only, and guest operands may be misaligned or cross a cache line, hence the instructions by name.
- * All are full barriers. p: host address, from x86_rmw_begin. Source: Intel SDM volume 3, 9.1.2 (bus locking) and 9.2.5 (ordering).
+ * Locked operations on guest memory at any alignment, atomic against every other processor of the host. The compiler's
+ * own atomics promise that for aligned addresses only, and guest operands may be misaligned or cross a cache line,
+ * hence the instructions by name. All are full barriers. p: host address, from x86_rmw_begin. Source: Intel SDM volume
+ * 3, 9.1.2 (bus locking) and 9.2.5 (ordering).
  */
 #ifndef CAISSON_VMM_X86_LOCK_H
 #define CAISSON_VMM_X86_LOCK_H
@@ -58,19 +59,19 @@ static inline bool lock_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t n
     switch (size) {
     case 1: {
         uint8_t o = (uint8_t)*old;
-        ok = lock_cas8(p, &o, (uint8_t)new);
+        ok = lock_cas8(p, &o, (uint8_t) new);
         *old = o;
         return ok;
     }
     case 2: {
         uint16_t o = (uint16_t)*old;
-        ok = lock_cas16(p, &o, (uint16_t)new);
+        ok = lock_cas16(p, &o, (uint16_t) new);
         *old = o;
         return ok;
     }
     case 4: {
         uint32_t o = (uint32_t)*old;
-        ok = lock_cas32(p, &o, (uint32_t)new);
+        ok = lock_cas32(p, &o, (uint32_t) new);
         *old = o;
         return ok;
     }

@@ -1,14 +1,15 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Makes the constant tables out of opcodes_*.def: all rows in one array, and for each map 256 numbers of an opcode's first row.
+ * Makes the constant tables out of opcodes_*.def: all rows in one array, and for each map 256 numbers: of the first row
+ * of each opcode.
  */
 #include "vmm/x86/opcodes.h"
 
 #include "vmm/x86/feature.h"
 
-/* Number of each row. The first row of an opcode has a name that the index below can make again; the others only count. */
-#define ALT_NAME(map, opcode, line) ROW_##map##_##opcode##_##line
+/* Number of each row. An opcode's first row has a name that the index below can make again; the others only count. */
+#define ALT_NAME(map, opcode, line)    ROW_##map##_##opcode##_##line
 #define ALT_NAME_AT(map, opcode, line) ALT_NAME(map, opcode, line)
 enum row_number {
     ROW_NONE,
@@ -20,6 +21,7 @@ enum row_number {
     ROW_COUNT
 };
 
+/* clang-format off */
 /* The modrm column, whose names ROW puts MODRM_ before, and short names for the flags column. */
 #define MODRM_NOM .mod = X86_MOD_NONE, .reg = -1, .modrm = -1
 #define MODRM_RM .mod = X86_MOD_ANY, .reg = -1, .modrm = -1
@@ -30,6 +32,8 @@ enum row_number {
 #define MODRM_GM(n) .mod = X86_MOD_MEM, .reg = (n), .modrm = -1
 #define MODRM_GR(n) .mod = X86_MOD_REG, .reg = (n), .modrm = -1
 #define MODRM_FX(b) .mod = X86_MOD_REG, .reg = (b) >> 3 & 7, .modrm = (b)
+
+/* clang-format on */
 
 enum flag_name {
     NO64 = X86_ENC_NO64,
@@ -56,7 +60,7 @@ enum flag_name {
 /* clang-format off */
 #define ROW(alt_, map_, opcode_, prefix_, modrm_, op_, form_, size_, msize_, imm_, flags_)                             \
     {                                                                                                                  \
-        MODRM_##modrm_, .alt = (alt_), .map = X86_MAP_##map_, .opcode = (opcode_), .prefix = X86_PFX_##prefix_,                \
+        MODRM_##modrm_, .alt = (alt_), .map = X86_MAP_##map_, .opcode = (opcode_), .prefix = X86_PFX_##prefix_,        \
         .op = X86_OP_##op_, .form = X86_FORM_##form_, .size = X86_SZ_##size_, .msize = X86_SZ_##msize_,                \
         .imm = X86_IMM_##imm_, .flags = (flags_)                                                                       \
     },

@@ -1,11 +1,12 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * What the system instructions share: segment loads, stacks of another level, port permission, control transfers. Inside of the executor.
+ * What the system instructions share: segment loads, stacks of another level, port permission, control transfers.
+ * Inside of the executor.
  *
- * Not offered, by decision: hardware task switches and virtual-8086 mode. A task gate, or a TSS as the target of a far jump or call, raises
- * #GP(selector) as an invalid descriptor type does (in long mode that is the architecture's own answer); IRET with NT set, and IRET to an
- * image with VM set at CPL 0, raise #GP(0).
+ * Not offered, by decision: hardware task switches and virtual-8086 mode. A task gate, or a TSS as the target of a far
+ * jump or call, raises #GP(selector) as an invalid descriptor type does (in long mode that is the architecture's own
+ * answer); IRET with NT set, and IRET to an image with VM set at CPL 0, raise #GP(0).
  */
 #ifndef CAISSON_VMM_X86_SYS_H
 #define CAISSON_VMM_X86_SYS_H
@@ -15,8 +16,8 @@
 /* ---- Segment loads (exec_seg.c) ---- */
 
 /*
- * Load ES, SS, DS, FS or GS as MOV does, with all checks of the mode. On X86_NEXT the register and everything derived has changed; CPL
- * stays. Otherwise nothing has. Source: Intel SDM volume 2, MOV.
+ * Load ES, SS, DS, FS or GS as MOV does, with all checks of the mode. On X86_NEXT the register and everything derived
+ * has changed; CPL stays. Otherwise nothing has. Source: Intel SDM volume 2, MOV.
  */
 int x86_load_seg(struct x86_cpu *c, unsigned seg, uint16_t sel);
 /* The same without the commit: what the register would hold. */
@@ -25,8 +26,8 @@ int x86_seg_prepare(struct x86_cpu *c, unsigned seg, uint16_t sel, struct x86_se
 /* ---- Ports (exec_io.c) ---- */
 
 /*
- * May this code use the ports [port, port + size)? CPL above IOPL asks the TSS's bitmap: #GP(0). Also notes I/O breakpoints. Source: Intel
- * SDM volume 1, 19.5.2.
+ * May this code use the ports [port, port + size)? CPL above IOPL asks the TSS's bitmap: #GP(0). Also notes I/O
+ * breakpoints. Source: Intel SDM volume 1, 19.5.2.
  */
 int x86_io_check(struct x86_cpu *c, uint16_t port, unsigned size);
 
@@ -35,16 +36,17 @@ int x86_io_check(struct x86_cpu *c, uint16_t port, unsigned size);
 struct x86_stack {
     struct x86_seg seg; /* SS as it will be */
     uint64_t rsp;
-    uint32_t error;     /* of #SS */
-    bool flat;          /* 64-bit addressing: no base, no limit */
-    bool inner;         /* of a more privileged level than now: supervisor accesses */
+    uint32_t error; /* of #SS */
+    bool flat;      /* 64-bit addressing: no base, no limit */
+    bool inner;     /* of a more privileged level than now: supervisor accesses */
 };
 
 /* The stack in force. */
 void x86_stack_here(const struct x86_cpu *c, struct x86_stack *s);
 /*
- * The stack of an inner level from the TSS, or with ist (1..7) from the interrupt stack table; dpl: the level. In long mode SS becomes null
- * with the level as RPL when the level changes. ext goes into error codes. Source: Intel SDM volume 2, INT n, and CALL.
+ * The stack of an inner level from the TSS, or with ist (1..7) from the interrupt stack table; dpl: the level. In long
+ * mode SS becomes null with the level as RPL when the level changes. ext goes into error codes. Source: Intel SDM
+ * volume 2, INT n, and CALL.
  */
 int x86_stack_from_tss(struct x86_cpu *c, unsigned dpl, unsigned ist, uint32_t ext, struct x86_stack *s);
 /* Push and pop move s->rsp only. size 2, 4, 8. */
@@ -70,9 +72,9 @@ static inline bool x86_code_is_64(const struct x86_cpu *c, uint32_t attr)
 void x86_code_commit(struct x86_cpu *c, const struct x86_seg *cs, const struct x86_seg *ss);
 
 /*
- * One attempt to deliver ev, with ret as the RIP to push. X86_JUMP; or X86_FAULT with the exception that came up meanwhile in c->fault and
- * nothing changed but perhaps stack memory; or X86_EXIT. x86_deliver is built on it; so are INT n and its kin, whose own faults are those of
- * an instruction.
+ * One attempt to deliver ev, with ret as the RIP to push. X86_JUMP; or X86_FAULT with the exception that came up
+ * meanwhile in c->fault and nothing changed but perhaps stack memory; or X86_EXIT. x86_deliver is built on it; so are
+ * INT n and its kin, whose own faults are those of an instruction.
  */
 int x86_deliver_once(struct x86_cpu *c, const struct x86_event *ev, uint64_t ret);
 

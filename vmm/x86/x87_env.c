@@ -1,21 +1,26 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * x87 control instructions: control and status word, FNINIT, FNCLEX, FWAIT, the environment and the whole state in memory.
+ * x87 control instructions: control and status word, FNINIT, FNCLEX, FWAIT, the environment and the whole state in
+ * memory.
  *
- * The environment has four layouts by operand size and protection; all are made from and into the same seven words. Real mode holds
- * linear addresses instead of selectors and offsets. Source: Intel SDM volume 1, 8.1.10, figures 8-9 to 8-12.
+ * The environment has four layouts by operand size and protection; all are made from and into the same seven words.
+ * Real mode holds linear addresses instead of selectors and offsets. Source: Intel SDM volume 1, 8.1.10, figures 8-9 to
+ * 8-12.
  */
 #include "vmm/x86/x87.h"
 
-#define X87_FCW_BITS 0x1f3fu /* bits of the control word that exist; bit 6 reads as 1 */
-#define X87_FCW_ONE 0x0040u
+#define X87_FCW_BITS  0x1f3fu /* bits of the control word that exist; bit 6 reads as 1 */
+#define X87_FCW_ONE   0x0040u
 #define X87_FCW_MASKS 0x003fu
-#define X87_FOP_BITS 0x07ffu
+#define X87_FOP_BITS  0x07ffu
 #define X87_ENV_WORDS 7u
 #define X87_REG_BYTES 80u
 
-/* The environment's seven fields in the 32-bit layout of the mode; upper halves that the layout does not define are ones. */
+/*
+ * The environment's seven fields in the 32-bit layout of the mode; upper halves that the layout does not define are
+ * ones.
+ */
 struct env {
     uint32_t w[X87_ENV_WORDS];
 };

@@ -6,10 +6,11 @@
 #include "vmm/x86/x87.h"
 
 /*
- * A stub of 16 bytes for each pair of opcode bytes, in the order of the table below: D8 to DF with a register ModRM (8 x 64), then D8 to DF
- * with the memory operand (RSI) (8 x 8). A stub is a function of (image in RDI, mem in RSI, flags in DH):
+ * A stub of 16 bytes for each pair of opcode bytes, D8 to DF with a register ModRM (8 x 64), then D8 to DF with the
+ * memory operand (RSI) (8 x 8). A stub is a function of (image in RDI, mem in RSI, flags in DH):
  *     mov %edx,%eax; sahf; frstor (%rdi); <opcode> <modrm>; fnsave (%rdi); lahf; ret
- * Stubs for control instructions and holes of the opcode map exist, for a uniform index, and are never called: see x86_bind_x87().
+ * Stubs for control instructions and holes of the opcode map exist, for a uniform index, and are never called: see
+ * x86_bind_x87().
  */
 __asm__(".pushsection .text\n"
         ".balign 16\n"
@@ -21,7 +22,8 @@ __asm__(".pushsection .text\n"
         ".rept 8\n"
         ".set x87_stub_modrm, 0xc0\n"
         ".rept 64\n"
-        ".byte 0x89, 0xd0, 0x9e, 0xdd, 0x27, x87_stub_opcode, x87_stub_modrm, 0xdd, 0x37, 0x9f, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
+        ".byte 0x89, 0xd0, 0x9e, 0xdd, 0x27, x87_stub_opcode, x87_stub_modrm, 0xdd, 0x37, 0x9f, 0xc3\n"
+        ".balign 16, 0xcc\n"
         ".set x87_stub_modrm, x87_stub_modrm + 1\n"
         ".endr\n"
         ".set x87_stub_opcode, x87_stub_opcode + 1\n"
@@ -30,7 +32,8 @@ __asm__(".pushsection .text\n"
         ".rept 8\n"
         ".set x87_stub_modrm, 0x06\n"
         ".rept 8\n"
-        ".byte 0x89, 0xd0, 0x9e, 0xdd, 0x27, x87_stub_opcode, x87_stub_modrm, 0xdd, 0x37, 0x9f, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
+        ".byte 0x89, 0xd0, 0x9e, 0xdd, 0x27, x87_stub_opcode, x87_stub_modrm, 0xdd, 0x37, 0x9f, 0xc3\n"
+        ".balign 16, 0xcc\n"
         ".set x87_stub_modrm, x87_stub_modrm + 8\n"
         ".endr\n"
         ".set x87_stub_opcode, x87_stub_opcode + 1\n"
@@ -42,7 +45,7 @@ typedef uint32_t x87_stub(struct x87_image *im, uint8_t *mem, uint32_t flags);
 
 extern x87_stub x87_stubs;
 
-#define X87_STUB_BYTES 16u
+#define X87_STUB_BYTES  16u
 #define X87_STUB_MEMORY 512u /* index of the first with a memory operand */
 
 uint32_t x87_image_run(struct x87_image *im, unsigned opcode, unsigned modrm, uint8_t mem[16], uint32_t flags)

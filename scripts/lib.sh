@@ -10,6 +10,10 @@
 # Set lib_name before use.
 : "${lib_name:?}"
 
+# Looked at now, because the scripts close their standard input afterwards; sudo asks on /dev/tty.
+lib_terminal=no
+[ ! -t 0 ] || lib_terminal=yes
+
 lib_say() {
     printf '%s: %s\n' "$lib_name" "$*"
 }
@@ -29,7 +33,7 @@ lib_as_root() {
     elif ! command -v sudo >/dev/null; then
         lib_say "root is needed for '$*', and there is no sudo: run that as root, then start again" >&2
         return 1
-    elif [ -t 0 ]; then
+    elif [ $lib_terminal = yes ]; then
         sudo "$@"
     else
         sudo -n "$@" || {

@@ -185,3 +185,8 @@ void x86_tables_change(struct x86_fixture *f, const struct x86_state *s)
     if (x86_cpu_set_state(f->cpu, s) != 0)
         abort();
 }
+
+uint64_t x86_tables_error(const struct x86_fixture *f)
+{
+    return x86_tables_peek(f, x86_cpu_gpr(f->cpu, X86_RSP), is_long(f) ? 8 : 4);
+}

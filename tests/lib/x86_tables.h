@@ -81,6 +81,9 @@ struct x86_state x86_tables_state(const struct x86_fixture *f);
 /* Aborts when the state is refused. */
 void x86_tables_change(struct x86_fixture *f, const struct x86_state *s);
 
+/* The word at the stack pointer: in a handler of an exception that has one, the error code. */
+uint64_t x86_tables_error(const struct x86_fixture *f);
+
 /* Words of `size` bytes in memory. */
 uint64_t x86_tables_peek(const struct x86_fixture *f, uint64_t at, unsigned size);
 void x86_tables_poke(struct x86_fixture *f, uint64_t at, unsigned size, uint64_t v);

@@ -68,6 +68,7 @@ void x86_cache_clear(struct x86_cpu *c)
     struct x86_cache *k = c->cache;
     k->used = 0;
     k->scratch = NULL;
+    c->cur = NULL;
     memset(k->pages, 0, sizeof(k->pages));
     memset(k->hash, 0, sizeof(k->hash));
     memset(k->jumps, 0, sizeof(k->jumps));

@@ -172,7 +172,7 @@ struct x86_cpu {
     bool watch_on;              /* a data or I/O breakpoint is armed */
     uint32_t key;               /* X86_KEY_* in force */
     uint64_t ctx;               /* key and fetch address space: what a jump-cache entry must match */
-    const struct x86_insn *cur; /* set on slow paths: X86_FAULT, X86_EXIT, callbacks */
+    const struct x86_insn *cur; /* the instruction being done */
 
     /* Architectural state, less hot. */
     struct x86_seg seg[X86_SEG_COUNT];

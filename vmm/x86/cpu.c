@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "vmm/x86/block.h"
+#include "vmm/x86/fpu.h"
 #include "vmm/x86/mmu.h"
 
 #define DEFAULT_CACHE (16u << 20)
@@ -216,6 +217,7 @@ int x86_cpu_set_state(struct x86_cpu *c, const struct x86_state *s)
     c->idtr = s->idtr;
     set_system(c, s);
     c->fpu = s->fpu;
+    c->fpu.fsw = x86_fpu_summary(c->fpu.fsw, c->fpu.fcw);
     c->cpl = (uint8_t)state_cpl(s);
     c->pending = s->pending;
     c->activity = s->activity;

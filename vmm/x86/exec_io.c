@@ -73,7 +73,6 @@ static int do_in(struct x86_cpu *c, const struct x86_insn *in)
     int r = x86_io_check(c, port, in->size);
     if (x86_failed(r))
         return r;
-    c->cur = in;
     if (c->ops->port_in != NULL)
         r = x86_from_cb(c, c->ops->port_in(c->opaque, port, in->size, &v), X86_GP);
     if (x86_failed(r))
@@ -92,7 +91,6 @@ static int do_out(struct x86_cpu *c, const struct x86_insn *in)
     int r = x86_io_check(c, port, in->size);
     if (x86_failed(r))
         return r;
-    c->cur = in;
     if (c->ops->port_out != NULL)
         r = x86_from_cb(c, c->ops->port_out(c->opaque, port, in->size, v), X86_GP);
     return x86_failed(r) ? r : X86_LEAVE; /* a device may have raised an interrupt */

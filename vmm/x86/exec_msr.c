@@ -218,10 +218,10 @@ static uint64_t get_pair(const struct x86_cpu *c)
 
 static int do_rdmsr(struct x86_cpu *c, const struct x86_insn *in)
 {
+    (void)in;
     uint64_t v = 0;
     if (c->cpl != 0)
         return x86_gp0(c);
-    c->cur = in;
     int r = read_msr(c, (uint32_t)c->r[X86_RCX], &v);
     if (!x86_failed(r))
         set_pair(c, v);
@@ -230,9 +230,9 @@ static int do_rdmsr(struct x86_cpu *c, const struct x86_insn *in)
 
 static int do_wrmsr(struct x86_cpu *c, const struct x86_insn *in)
 {
+    (void)in;
     if (c->cpl != 0)
         return x86_gp0(c);
-    c->cur = in;
     return write_msr(c, (uint32_t)c->r[X86_RCX], get_pair(c));
 }
 

@@ -33,9 +33,9 @@ static void cpuid_run_time(const struct x86_cpu *c, uint32_t leaf, uint32_t sub,
 
 static int do_cpuid(struct x86_cpu *c, const struct x86_insn *in)
 {
+    (void)in;
     uint32_t leaf = (uint32_t)c->r[X86_RAX], sub = (uint32_t)c->r[X86_RCX];
     struct x86_cpuid_regs v = {0, 0, 0, 0};
-    c->cur = in;
     if (c->ops->cpuid != NULL) {
         int r = x86_from_cb(c, c->ops->cpuid(c->opaque, leaf, sub, &v), X86_GP);
         if (x86_failed(r))
@@ -157,7 +157,6 @@ static int do_hypercall(struct x86_cpu *c, const struct x86_insn *in)
 {
     if (c->ops->hypercall == NULL)
         return x86_ud(c);
-    c->cur = in;
     int r = x86_from_cb(c, c->ops->hypercall(c->opaque, in), X86_UD);
     return x86_failed(r) ? r : X86_LEAVE;
 }

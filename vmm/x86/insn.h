@@ -26,12 +26,12 @@ typedef int x86_handler(struct x86_cpu *c, const struct x86_insn *in);
 enum x86_family {
     X86_FAM_BAD,
     X86_FAM_ALU,  /* exec_alu.c: moves, arithmetic, logic, compares */
-    X86_FAM_INT,  /* exec_int.c: shifts, multiply, divide, bits, BCD, BMI, atomics */
+    X86_FAM_INT,  /* exec_int.c and friends: shifts, multiply, divide, bits, BCD, BMI, atomics */
     X86_FAM_STR,  /* exec_string.c: string operations, string port input and output */
     X86_FAM_FLOW, /* exec_flow.c: near branches, calls, loops, stack */
     X86_FAM_SYS,  /* exec_sys.c and friends: segments, far transfers, control registers, MSRs, ports, time */
     X86_FAM_X87,  /* exec_x87.c */
-    X86_FAM_VEC,  /* exec_mmx.c, exec_sse.c: MMX and SSE */
+    X86_FAM_VEC,  /* exec_vec_*.c: MMX and SSE */
     X86_FAM_XSAVE /* exec_xsave.c: FXSAVE and XSAVE families */
 };
 

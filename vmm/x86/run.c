@@ -20,9 +20,19 @@ static void attention_clear(struct x86_cpu *c, uint32_t bits)
     atomic_fetch_and_explicit(&c->attention, ~bits, memory_order_acquire);
 }
 
+/* Built without the privileged half: the embedder hears of the event, and the run ends. */
+static int report(struct x86_cpu *c, const struct x86_event *ev)
+{
+    if (c->ops->exception != NULL)
+        (void)c->ops->exception(c->opaque, ev);
+    return X86_EXIT_CALLBACK;
+}
+
 static int deliver(struct x86_cpu *c, const struct x86_event *ev)
 {
     c->activity = X86_ACTIVE;
+    if (!CONFIG_X86_SYSTEM)
+        return report(c, ev);
     int r = x86_deliver(c, ev);
     return r == X86_EXIT ? (int)c->exit : GO_ON;
 }
@@ -114,9 +124,17 @@ static bool swallows_trap(const struct x86_insn *in)
     }
 }
 
+/* IRET loads RF; a string instruction between two of its iterations is not done yet. */
+static bool keeps_rf(const struct x86_cpu *c, const struct x86_insn *in)
+{
+    bool again = x86_op_family(in->op) == X86_FAM_STR && c->rip == c->r[X86_SLOT_RIP];
+    return in->op == X86_OP_IRET || again;
+}
+
 static int single_end(struct x86_cpu *c, struct single s, const struct x86_insn *in, bool new_shadow)
 {
-    c->eflags &= ~(uint64_t)X86_FL_RF | (in->op == X86_OP_IRET ? X86_FL_RF : 0);
+    if (!keeps_rf(c, in))
+        c->eflags &= ~(uint64_t)X86_FL_RF;
     if (s.shadow && !new_shadow)
         c->shadow_sti = c->shadow_ss = 0;
     uint32_t dr6 = c->db_pending;
@@ -166,7 +184,6 @@ static void settle(struct x86_cpu *c, const struct x86_insn *in, int r)
     else if (r != X86_JUMP) {
         c->rip = x86_rip(c, in);
         c->insns--;
-        c->cur = in;
     }
 }
 
@@ -177,6 +194,7 @@ static int run_block(struct x86_cpu *c, struct x86_block *b, const struct x86_in
     c->r[X86_SLOT_RIP] = c->rip;
     int r;
     do {
+        c->cur = in;
         r = in->fn(c, in);
         in++;
     } while (r == X86_NEXT);

@@ -311,6 +311,15 @@ static struct x86_block *build(struct x86_cpu *c, const struct x86_xlat *x)
 
 /* ---- Instructions that cannot be cached ---- */
 
+/* Bytes left in CS at RIP + off; its limit is judged before the page is looked up. */
+static uint64_t code_room(const struct x86_cpu *c, unsigned off)
+{
+    uint64_t at = (uint64_t)(uint32_t)c->rip + off, limit = c->seg[X86_CS].limit;
+    if (c->long64 || (c->key & X86_KEY_FLAT))
+        return X86_INSN_MAX;
+    return at > limit ? 0 : limit - at + 1;
+}
+
 /*
  * Fetch up to 15 bytes at lin; stops where a fetch faults. Returns how many; *fault_step is the step that stopped it.
  */
@@ -325,11 +334,13 @@ static unsigned fetch_bytes(struct x86_cpu *c, uint64_t lin, uint8_t *out, int *
             *stop = x86_gp0(c);
             break;
         }
-        *stop = x86_mmu_fetch(c, at, &x);
+        uint64_t room = code_room(c, got);
+        *stop = room == 0 ? x86_gp0(c) : x86_mmu_fetch(c, at, &x);
         if (x86_failed(*stop))
             break;
         unsigned n = X86_PAGE_SIZE - (unsigned)(at & 0xfff);
         n = n > X86_INSN_MAX - got ? X86_INSN_MAX - got : n;
+        n = n > room ? (unsigned)room : n;
         if (x.host != NULL) {
             memcpy(out + got, x.host, n);
         } else {
@@ -401,6 +412,8 @@ int x86_block_get(struct x86_cpu *c, uint64_t lin, struct x86_block **out)
 {
     struct x86_xlat x;
     if (c->long64 && !x86_canonical(lin))
+        return x86_gp0(c);
+    if (code_room(c, 0) == 0)
         return x86_gp0(c);
     int r = x86_mmu_fetch(c, lin, &x);
     if (x86_failed(r))

@@ -168,17 +168,30 @@ static bool control_possible(const struct x86_cpu *c, const struct x86_state *s)
     return (s->xcr0 & 1) != 0 && (s->rflags & X86_FL_VM) == 0 && (s->fpu.mxcsr >> 16) == 0;
 }
 
-static bool state_possible(const struct x86_cpu *c, const struct x86_state *s)
-{
-    for (unsigned i = 0; i < 6; i++)
-        if ((s->efer & X86_EFER_LMA) == 0 && s->seg[i].base >> 32 != 0)
-            return false;
-    return control_possible(c, s) && s->activity <= X86_WAIT_SIPI && s->pending.kind <= X86_EV_PRIV_EXCEPTION;
-}
-
 static unsigned state_cpl(const struct x86_state *s)
 {
     return s->cr0 & X86_CR0_PE ? (s->seg[X86_SS].attr & X86_SEG_DPL) >> X86_SEG_DPL_SHIFT : 0;
+}
+
+/* FS and GS keep the upper half of their bases when long mode is left. */
+static bool bases_possible(const struct x86_state *s)
+{
+    for (unsigned i = X86_ES; i <= X86_DS; i++)
+        if ((s->efer & X86_EFER_LMA) == 0 && s->seg[i].base >> 32 != 0)
+            return false;
+    return true;
+}
+
+static bool event_possible(const struct x86_event *ev)
+{
+    if (ev->kind > X86_EV_PRIV_EXCEPTION || ev->insn_len > X86_INSN_MAX)
+        return false;
+    return ev->kind != X86_EV_EXCEPTION || ev->vector < 32;
+}
+
+static bool state_possible(const struct x86_cpu *c, const struct x86_state *s)
+{
+    return control_possible(c, s) && bases_possible(s) && event_possible(&s->pending) && s->activity <= X86_WAIT_SIPI;
 }
 
 static void set_system(struct x86_cpu *c, const struct x86_state *s)
@@ -227,6 +240,8 @@ int x86_cpu_set_state(struct x86_cpu *c, const struct x86_state *s)
     c->db_pending = 0;
     if (s->pending.kind != X86_EV_NONE)
         atomic_fetch_or(&c->attention, X86_ATT_PENDING);
+    else
+        atomic_fetch_and(&c->attention, ~X86_ATT_PENDING);
     if (!same_space) {
         x86_tlb_flush_all(c);
         if ((c->cr0 & X86_CR0_PG) && (c->cr4 & X86_CR4_PAE) && !(c->efer & X86_EFER_LMA))
@@ -264,6 +279,8 @@ void x86_cpu_signal(struct x86_cpu *c, unsigned sig)
 
 int x86_cpu_inject(struct x86_cpu *c, const struct x86_event *ev)
 {
+    if (ev->kind == X86_EV_NONE || !event_possible(ev))
+        return -EINVAL;
     if (c->pending.kind != X86_EV_NONE)
         return -EBUSY;
     c->pending = *ev;

@@ -231,7 +231,9 @@ enum x86_exit {
 
 /*
  * Run until something in enum x86_exit happens. max_insns: 0 means no limit; the limit is kept to the instruction when
- * it is 1 and to the end of a block otherwise. The state is consistent at every return.
+ * it is 1 and to the end of a block otherwise. A run also ends (X86_EXIT_BUDGET) after max_insns + 64 exceptions and
+ * interrupts, so that a guest whose exception handlers fault does not run for ever. The state is consistent at every
+ * return.
  */
 enum x86_exit x86_cpu_run(struct x86_cpu *c, uint64_t max_insns);
 
@@ -249,7 +251,7 @@ static inline void x86_cpu_kick(struct x86_cpu *c)
     x86_cpu_signal(c, X86_SIG_KICK);
 }
 
-/* Deliver ev before the next instruction. -EBUSY if one is pending already. */
+/* Deliver ev before the next instruction. -EBUSY if one is pending already, -EINVAL when there is no such event. */
 int x86_cpu_inject(struct x86_cpu *c, const struct x86_event *ev);
 
 /*

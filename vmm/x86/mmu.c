@@ -161,10 +161,11 @@ uint8_t *x86_phys_page(struct x86_cpu *c, uint64_t gpa, unsigned *rights)
 {
     struct x86_pcache_entry *e = &c->mmu->pcache[(gpa >> 12) & (X86_PCACHE_SIZE - 1)];
     if (x86_unlikely(e->gpa != gpa)) {
-        unsigned got = 0;
-        e->host = c->ops->page(c->opaque, gpa, &got);
-        e->rights = e->host != NULL ? got : 0;
         e->gpa = gpa;
+        e->rights = 0;
+        e->host = c->ops->page(c->opaque, gpa, &e->rights);
+        if (e->host == NULL)
+            e->rights = 0;
     }
     *rights = e->rights;
     return e->host;

@@ -255,7 +255,28 @@ static int turn(struct x86_cpu *c)
     return r == X86_FAULT ? fault(c) : (int)c->exit;
 }
 
-static enum x86_exit run_until(struct x86_cpu *c, uint64_t stop)
+/*
+ * What bounds a run. Exceptions are bounded as well: a guest whose handler faults at its first instruction completes
+ * none at all.
+ */
+struct budget {
+    uint64_t insns, events; /* values of the cpu's counters at which the run ends */
+};
+
+#define EVENTS_MORE 64u
+
+static uint64_t add_capped(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static struct budget budget_make(const struct x86_cpu *c, uint64_t max_insns)
+{
+    uint64_t n = max_insns == 0 ? UINT64_MAX : max_insns;
+    return (struct budget){.insns = add_capped(c->insns, n), .events = add_capped(c->events, add_capped(n, EVENTS_MORE))};
+}
+
+static enum x86_exit run_until(struct x86_cpu *c, struct budget stop)
 {
     for (;;) {
         int go = GO_ON;
@@ -267,7 +288,7 @@ static enum x86_exit run_until(struct x86_cpu *c, uint64_t stop)
             go = turn(c);
         if (x86_unlikely(go != GO_ON))
             return (enum x86_exit)go;
-        if (x86_unlikely(c->insns >= stop))
+        if (x86_unlikely(c->insns >= stop.insns || c->events >= stop.events))
             return c->activity == X86_HALTED ? X86_EXIT_HALT : X86_EXIT_BUDGET;
     }
 }
@@ -277,7 +298,7 @@ enum x86_exit x86_cpu_run(struct x86_cpu *c, uint64_t max_insns)
     c->step_one = max_insns == 1;
     c->cur = NULL;
     x86_mode_update(c);
-    enum x86_exit e = run_until(c, max_insns == 0 ? UINT64_MAX : c->insns + max_insns);
+    enum x86_exit e = run_until(c, budget_make(c, max_insns));
     if (c->step_one) {
         c->step_one = false;
         x86_mode_update(c);

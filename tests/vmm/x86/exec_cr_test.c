@@ -216,10 +216,12 @@ static void bits_not_offered_in_cr4_raise_gp(void **state)
 
 static void offered_bits_in_cr4_are_taken(void **state)
 {
-    struct x86_fixture *f = START(state, LONG64, TO_CR(4));
-    const uint64_t all = 0x3707ec & ~(uint64_t)(X86_CR4_MCE);
-    assert_int_equal(expect_done(with_rax(f, (all & ~UINT64_C(0x400000)) | X86_CR4_PAE)).cr4,
-                     (all & ~UINT64_C(0x400000)) | X86_CR4_PAE);
+    const uint64_t all = X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE |
+                         X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_UMIP | X86_CR4_FSGSBASE |
+                         X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP | X86_CR4_SMAP;
+    struct x86_fixture *f = with_rax(START(state, LONG64, TO_CR(4)), all);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+    assert_int_equal(cr4_of(f), all);
 }
 
 static void pae_cannot_be_cleared_in_long_mode(void **state)

@@ -21,8 +21,8 @@ bench_kernel bench_integer, bench_sha256, bench_copy_rep, bench_copy_sse, bench_
 void bench_prepare(uint8_t *mem);
 
 /*
- * The program's own image as it lies in memory. Kernels are position-independent but may refer to constants elsewhere in
- * the image, so a guest gets all of it.
+ * The program's own image as it lies in memory. Kernels are position-independent but may refer to constants elsewhere
+ * in the image, so a guest gets all of it.
  */
 extern const uint8_t bench_image_start[] __asm__("__executable_start");
 extern const uint8_t bench_image_end[] __asm__("_end");

@@ -1,10 +1,11 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Descriptor tables, a TSS and exception handlers for a fixture in protected or long mode, so that tests can let events
- * be delivered and look at what arrives.
+ * Descriptor tables, a TSS and exception handlers for a fixture in protected or long mode, so that tests can let
+ * events be delivered and look at what arrives.
  *
- * Every handler is one HLT at X86_TABLES_HANDLERS + 16 * vector: x86_tables_run() runs until there and returns the vector.
+ * Every handler is one HLT at X86_TABLES_HANDLERS + 16 * vector: x86_tables_run() runs until there and returns the
+ * vector.
  */
 #ifndef CAISSON_TESTS_LIB_X86_TABLES_H
 #define CAISSON_TESTS_LIB_X86_TABLES_H
@@ -70,8 +71,8 @@ void x86_tables_enter_user(struct x86_fixture *f);
 int x86_tables_run(struct x86_fixture *f);
 
 /*
- * The usual beginning of a test: a fixture with tables (none in real mode), delivering exceptions, code in place. *state
- * gets it too, for x86_tables_teardown.
+ * The usual beginning of a test: a fixture with tables (none in real mode), delivering exceptions, code in place.
+ * *state gets it too, for x86_tables_teardown.
  */
 struct x86_fixture *x86_tables_start(void **state, enum x86_fixture_mode mode, bool amd, const uint8_t *code, size_t n);
 int x86_tables_teardown(void **state);

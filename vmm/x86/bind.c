@@ -16,9 +16,10 @@ static int do_undefined(struct x86_cpu *c, const struct x86_insn *in)
 #define VECTOR(binder) (CONFIG_X86_VECTOR ? (binder) : NULL)
 
 static x86_binder *const binders[] = {
-    [X86_FAM_ALU] = x86_bind_alu,   [X86_FAM_INT] = x86_bind_int,     [X86_FAM_STR] = x86_bind_str,
-    [X86_FAM_FLOW] = x86_bind_flow, [X86_FAM_SYS] = SYSTEM(x86_bind_sys),     [X86_FAM_X87] = SYSTEM(x86_bind_x87),
-    [X86_FAM_VEC] = VECTOR(x86_bind_vec),   [X86_FAM_XSAVE] = SYSTEM(x86_bind_xsave),
+    [X86_FAM_ALU] = x86_bind_alu,         [X86_FAM_INT] = x86_bind_int,
+    [X86_FAM_STR] = x86_bind_str,         [X86_FAM_FLOW] = x86_bind_flow,
+    [X86_FAM_SYS] = SYSTEM(x86_bind_sys), [X86_FAM_X87] = SYSTEM(x86_bind_x87),
+    [X86_FAM_VEC] = VECTOR(x86_bind_vec), [X86_FAM_XSAVE] = SYSTEM(x86_bind_xsave),
 };
 
 static struct x86_insn without_feature(const struct x86_insn *in)

@@ -31,6 +31,7 @@ struct x86_cache {
     uint64_t code_bits[1024];  /* filter in front of pages: 65,536 bits by page number */
     struct x86_block *scratch; /* for what cannot be cached: instructions across two pages or behind callbacks */
     uint8_t scratch_bytes[X86_INSN_MAX + 1];
+    uint8_t bytes[X86_BLOCK_BYTES]; /* copy of the code a block is made from */
 };
 
 /* ---- Life ---- */
@@ -242,7 +243,9 @@ static void keep_bytes(struct x86_cache *k, struct x86_block *b)
     unsigned n = b->bytes, words = (n - 1) / 8;
     b->raw = arena_take(k, words * 8 + 8);
     b->words = (uint8_t)words;
-    memcpy(b->raw, b->code, words * 8);
+    b->last_val = 0;
+    memcpy(b->raw, k->bytes, words * 8);
+    memcpy(&b->last_val, k->bytes + (n >= 8 ? n - 8 : 0), n >= 8 ? 8 : n);
     if (n >= 8) {
         b->last_off = (int16_t)(n - 8);
         b->last_mask = UINT64_MAX;
@@ -252,17 +255,23 @@ static void keep_bytes(struct x86_cache *k, struct x86_block *b)
     } else {
         b->last_off = (int16_t)((int)n - 8);
         b->last_mask = UINT64_MAX << (64 - 8 * n);
+        b->last_val <<= 64 - 8 * n;
     }
-    b->last_val = ((const struct x86_u64 *)(const void *)(b->code + b->last_off))->v & b->last_mask;
 }
 
-/* Decode at b->code up to `room` bytes. Returns instructions decoded; 0 when the first crosses the page. */
+/*
+ * Decode up to `room` bytes at b->code. They are copied first: another processor may write there meanwhile, and what is
+ * decoded has to be what later entries compare with. Returns instructions decoded; 0 when the first crosses the page.
+ */
 static unsigned decode_run(struct x86_cpu *c, struct x86_block *b, unsigned room)
 {
     unsigned max = c->key & X86_KEY_SINGLE ? 1 : X86_BLOCK_INSNS, n = 0, off = 0;
+    uint8_t *bytes = c->cache->bytes;
+    room = room < X86_BLOCK_BYTES ? room : X86_BLOCK_BYTES;
+    memcpy(bytes, b->code, room);
     while (n < max && off < X86_BLOCK_BYTES - X86_INSN_MAX) {
         struct x86_insn *in = &b->insn[n];
-        enum x86_dec_result r = x86_decode(b->code + off, room - off, c->dec_mode, in);
+        enum x86_dec_result r = x86_decode(bytes + off, room - off, c->dec_mode, in);
         if (r == X86_DEC_SHORT)
             break;
         if (r != X86_DEC_OK && in->len == 0)
@@ -452,6 +461,7 @@ size_t x86_cpu_insn_bytes(struct x86_cpu *c, uint8_t out[15])
 {
     struct x86_event saved = c->fault;
     int stop;
+    x86_mmu_heed_flush(c);
     uint64_t lin = c->long64 ? c->rip : (uint32_t)(c->rip + c->segbase[X86_CS]);
     size_t n = fetch_bytes(c, lin, out, &stop);
     c->fault = saved;

@@ -218,6 +218,14 @@ static void set_system(struct x86_cpu *c, const struct x86_state *s)
     c->xss = s->xss;
 }
 
+/* Entries that cannot be read, or that no load of CR3 would have taken, count as not present. */
+static void set_pdptes(struct x86_cpu *c)
+{
+    bool pae = (c->cr0 & X86_CR0_PG) && (c->cr4 & X86_CR4_PAE) && !(c->efer & X86_EFER_LMA);
+    if (pae && x86_failed(x86_mmu_load_pdptes(c, c->cr3, c->cr4, c->pdpte)))
+        memset(c->pdpte, 0, sizeof(c->pdpte));
+}
+
 int x86_cpu_set_state(struct x86_cpu *c, const struct x86_state *s)
 {
     if (!state_possible(c, s))
@@ -244,8 +252,8 @@ int x86_cpu_set_state(struct x86_cpu *c, const struct x86_state *s)
         atomic_fetch_and(&c->attention, ~X86_ATT_PENDING);
     if (!same_space) {
         x86_tlb_flush_all(c);
-        if ((c->cr0 & X86_CR0_PG) && (c->cr4 & X86_CR4_PAE) && !(c->efer & X86_EFER_LMA))
-            (void)x86_mmu_load_pdptes(c, c->cr3, c->cr4, c->pdpte);
+        x86_mmu_heed_flush(c);
+        set_pdptes(c);
     }
     x86_set_rflags(c, s->rflags);
     x86_mode_update(c);

@@ -245,6 +245,12 @@ static int call_gate(struct x86_cpu *c, const struct x86_desc *d, uint64_t ret)
     return call_to(c, &t, &st, g.size, ret);
 }
 
+/* AMD reads a 32-bit offset even with REX.W, and pushes 64-bit words all the same. */
+static unsigned push_size(const struct x86_insn *in)
+{
+    return in->flags & X86_IF_REXW ? 8 : in->size;
+}
+
 static int far_call(struct x86_cpu *c, const struct x86_insn *in, uint16_t sel, uint64_t off)
 {
     struct target t;
@@ -254,7 +260,7 @@ static int far_call(struct x86_cpu *c, const struct x86_insn *in, uint16_t sel, 
     x86_stack_here(c, &st);
     if (!x86_protected(c)) {
         target_real(c, sel, off, &t);
-        return call_to(c, &t, &st, in->size, ret);
+        return call_to(c, &t, &st, push_size(in), ret);
     }
     if (x86_null_selector(sel))
         return x86_gp0(c);
@@ -266,7 +272,7 @@ static int far_call(struct x86_cpu *c, const struct x86_insn *in, uint16_t sel, 
     if (!x86_desc_code(&d))
         return x86_raise_sel(c, X86_GP, sel, 0);
     r = target_direct(c, &d, off, &t);
-    return x86_failed(r) ? r : call_to(c, &t, &st, in->size, ret);
+    return x86_failed(r) ? r : call_to(c, &t, &st, push_size(in), ret);
 }
 
 static int do_call_far(struct x86_cpu *c, const struct x86_insn *in)
@@ -459,6 +465,8 @@ static int iret_protected(struct x86_cpu *c, const struct x86_insn *in, uint64_t
     if (!x86_long_mode(c) && c->cpl == 0 && in->size == 4 && (v[2] & X86_FL_VM))
         return x86_gp0(c);
     int r = return_code(c, (uint16_t)v[1], v[0], &t);
+    if (!x86_failed(r) && c->amd)
+        r = x86_code_check_rip(c, &t.cs, t.rip, 0); /* before SS; Intel checks it last */
     if (!x86_failed(r) && with_stack && !c->long64)
         r = iret_pop(c, st, in->size, v + 3, 2);
     if (!x86_failed(r) && with_stack)

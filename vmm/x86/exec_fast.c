@@ -117,7 +117,7 @@ static int do_sysexit(struct x86_cpu *c, const struct x86_insn *in)
     uint16_t base = (uint16_t)c->sysenter_cs;
     uint64_t rip = c->r[X86_RDX], rsp = c->r[X86_RCX];
     if (c->amd && x86_long_mode(c))
-        return x86_ud(c);
+        return c->cpl != 0 ? x86_gp0(c) : x86_ud(c);
     if (!x86_protected(c) || c->cpl != 0 || (base & 0xfffc) == 0)
         return x86_gp0(c);
     if (wide && (!x86_canonical(rip) || !x86_canonical(rsp)))

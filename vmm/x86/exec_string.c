@@ -282,11 +282,15 @@ STR_INLINE unsigned chunk_none(struct x86_cpu *c, const struct x86_insn *in, uns
 
 /* ---- Repetition ---- */
 
-/* Something wants the boundary between two elements: another thread, single-stepping, a data breakpoint just hit. */
+/*
+ * Something wants the boundary between two elements: another thread, single-stepping, a data breakpoint just hit.
+ * Interrupts that have to wait anyway do not.
+ */
 STR_INLINE bool rep_disturbed(const struct x86_cpu *c)
 {
-    return atomic_load_explicit(&c->attention, memory_order_relaxed) != 0 || (c->eflags & X86_FL_TF) != 0 ||
-           c->db_pending != 0;
+    uint32_t att = atomic_load_explicit(&c->attention, memory_order_relaxed);
+    att &= ~((c->eflags & X86_FL_IF ? 0 : X86_SIG_INTR) | (c->nmi_blocked ? X86_SIG_NMI : 0));
+    return att != 0 || (c->eflags & X86_FL_TF) != 0 || c->db_pending != 0;
 }
 
 /* CMPS and SCAS end on ZF as well: REPE when it is clear, REPNE when set. */

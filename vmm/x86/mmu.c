@@ -106,9 +106,15 @@ void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid)
         x86_mmu_cr3(c, false);
 }
 
+/* By GiB: INVLPG may name any address of a large page, not only the one an entry was made for. */
 static unsigned large_hash(uint64_t lin)
 {
-    return (unsigned)((lin >> 21 ^ lin >> 29 ^ lin >> 37) & 255);
+    return (unsigned)((lin >> 30 ^ lin >> 38) & 255);
+}
+
+static bool same_gib(uint64_t tag, uint64_t lin)
+{
+    return (tag ^ lin) >> 30 == 0;
 }
 
 /*
@@ -119,7 +125,7 @@ static void flush_large(struct x86_mmu *m, uint64_t lin)
 {
     for (unsigned k = 0; k < X86_TLB_COUNT; k++)
         for (unsigned i = 0; i < X86_TLB_SIZE; i++)
-            if ((m->tlb[k][i].gpa & 1) && (m->tlb[k][i].rtag ^ lin) >> 30 == 0)
+            if ((m->tlb[k][i].gpa & 1) && (same_gib(m->tlb[k][i].rtag, lin) || same_gib(m->tlb[k][i].wtag, lin)))
                 m->tlb[k][i].rtag = m->tlb[k][i].wtag = ~UINT64_C(0);
 }
 
@@ -144,6 +150,12 @@ void x86_mmu_forget(struct x86_cpu *c)
     pcache_clear(c->mmu);
     tlb_clear(c->mmu);
     x86_mmu_cr3(c, false);
+}
+
+void x86_mmu_heed_flush(struct x86_cpu *c)
+{
+    if (atomic_load_explicit(&c->attention, memory_order_acquire) & X86_SIG_FLUSH)
+        x86_mmu_forget(c);
 }
 
 void x86_mmu_forget_writes(struct x86_cpu *c, uint64_t gpa)
@@ -395,17 +407,25 @@ int x86_probe_lin(struct x86_cpu *c, uint64_t lin, unsigned len, bool write, boo
     return x86_failed(r) ? r : span_translate(c, lin, len, write, view_current(c), &s);
 }
 
+/* A table whose base is canonical can still end beyond the hole. */
+static int sys_translate(struct x86_cpu *c, uint64_t lin, unsigned len, bool write, struct span *s)
+{
+    if (x86_long_mode(c) && (!x86_canonical(lin) || !x86_canonical(lin + len - 1)))
+        return x86_gp0(c);
+    return span_translate(c, lin, len, write, view_system(c), s);
+}
+
 int x86_sys_read(struct x86_cpu *c, uint64_t lin, void *buf, unsigned len)
 {
     struct span s;
-    int r = span_translate(c, lin, len, false, view_system(c), &s);
+    int r = sys_translate(c, lin, len, false, &s);
     return x86_failed(r) ? r : span_read(c, &s, buf);
 }
 
 int x86_sys_write(struct x86_cpu *c, uint64_t lin, const void *buf, unsigned len)
 {
     struct span s;
-    int r = span_translate(c, lin, len, true, view_system(c), &s);
+    int r = sys_translate(c, lin, len, true, &s);
     return x86_failed(r) ? r : span_write(c, &s, buf);
 }
 

@@ -45,7 +45,7 @@ struct x86_mmu {
     unsigned cur, victim; /* index into space */
     uint16_t next_gen;
     uint64_t next_uid;
-    uint64_t large[4]; /* hashed set of 2 MiB regions that large pages filled entries for */
+    uint64_t large[4]; /* hashed set of the GiBs in which large pages filled entries */
 };
 
 /* Where a piece of memory is, after translation. */
@@ -69,6 +69,8 @@ uint8_t *x86_phys_page(struct x86_cpu *c, uint64_t gpa, unsigned *rights);
 
 /* Forget every host address: the embedder's memory layout changed. */
 void x86_mmu_forget(struct x86_cpu *c);
+/* The same if the run loop has yet to see X86_SIG_FLUSH: for functions that touch memory outside of a run. */
+void x86_mmu_heed_flush(struct x86_cpu *c);
 /* Forget permission to write directly, for all pages: one of them now holds decoded code. */
 void x86_mmu_forget_writes(struct x86_cpu *c, uint64_t gpa);
 

@@ -67,6 +67,9 @@ static int attend(struct x86_cpu *c)
         attention_clear(c, X86_SIG_KICK);
         return X86_EXIT_KICK;
     }
+    if (c->activity == X86_SHUTDOWN || c->activity == X86_WAIT_SIPI)
+        return GO_ON; /* only a new state or a reset wakes it */
+    c->cur = NULL;
     if (att & X86_ATT_PENDING) {
         attention_clear(c, X86_ATT_PENDING);
         struct x86_event ev = c->pending;
@@ -86,11 +89,11 @@ static int raise_debug(struct x86_cpu *c, uint32_t dr6)
     return deliver(c, &ev);
 }
 
-/* Instruction breakpoints at lin: DR6 bits, or 0. RF hides them. */
+/* Instruction breakpoints at lin: DR6 bits, or 0. RF hides them, and so does a load of SS before the instruction. */
 static uint32_t exec_breakpoints(const struct x86_cpu *c, uint64_t lin)
 {
     uint32_t hit = 0;
-    if (c->eflags & X86_FL_RF)
+    if ((c->eflags & X86_FL_RF) || c->shadow_ss)
         return 0;
     for (unsigned i = 0; i < 4; i++)
         if ((c->dr7 >> (2 * i) & 3) != 0 && (c->dr7 >> (16 + 4 * i) & 3) == 0 && c->dr[i] == lin)
@@ -111,9 +114,11 @@ static struct single single_begin(struct x86_cpu *c)
     return s;
 }
 
-/* Software interrupts and SYSCALL clear TF before a trap could be taken. */
-static bool swallows_trap(const struct x86_insn *in)
+/* Software interrupts and SYSCALL clear TF before a trap could be taken; an INTO that does nothing does not. */
+static bool swallows_trap(const struct x86_cpu *c, const struct x86_insn *in)
 {
+    if (c->eflags & X86_FL_TF)
+        return false;
     switch (in->op) {
     case X86_OP_INT:
     case X86_OP_INT3:
@@ -138,7 +143,7 @@ static int single_end(struct x86_cpu *c, struct single s, const struct x86_insn 
     if (s.shadow && !new_shadow)
         c->shadow_sti = c->shadow_ss = 0;
     uint32_t dr6 = c->db_pending;
-    if (s.tf && !swallows_trap(in))
+    if (s.tf && !swallows_trap(c, in))
         dr6 |= 0x4000;
     x86_mode_update(c);
     if (dr6 == 0 || c->shadow_ss) {

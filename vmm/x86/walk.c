@@ -280,6 +280,9 @@ int x86_cpu_translate(struct x86_cpu *c, uint64_t gva, enum x86_access kind, uns
     struct x86_walk w;
     unsigned flags =
         (cpl == 3 ? X86_WALK_USER : 0) | (probe ? X86_WALK_PROBE : 0) | (c->eflags & X86_FL_AC ? X86_WALK_AC : 0);
+    if (x86_long_mode(c) && !x86_canonical(gva))
+        return 1;
+    x86_mmu_heed_flush(c);
     int r = x86_mmu_walk(c, gva, kind, flags, &w);
     if (r == X86_NEXT)
         *gpa = w.gpa;

@@ -190,6 +190,7 @@ struct x86_cpu {
     struct x86_event fault;
     enum x86_exit exit;
     bool step_one;       /* x86_cpu_run was asked for one instruction */
+    bool quiet;          /* the event being delivered came from the embedder, who is not asked about it */
     uint32_t db_pending; /* DR6 bits of data breakpoints hit by the running instruction: trap after it */
 
     /* Configuration. */

@@ -163,7 +163,7 @@ struct x86_ops {
     int (*intr_ack)(void *ctx);
     /* VMCALL and VMMCALL, registers through x86_cpu_gpr(); NULL: #UD. */
     int (*hypercall)(void *ctx, const struct x86_insn *in);
-    /* An exception is about to be delivered; NULL: deliver. May return X86_CB_EXIT. */
+    /* The guest raised an exception (injected ones are not reported); NULL: deliver. May return X86_CB_EXIT. */
     int (*exception)(void *ctx, const struct x86_event *ev);
     /* A PAUSE was executed; NULL: nothing. */
     void (*pause)(void *ctx);

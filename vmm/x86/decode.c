@@ -262,7 +262,7 @@ static uint8_t size_of_kind(const struct decoder *d, unsigned kind, uint8_t size
     case X86_SZ_IO: return v == 8 ? 4 : v;
     case X86_SZ_NAT: return d->mode64 ? 8 : 4;
     case X86_SZ_DT: return d->mode64 ? 8 : v;
-    case X86_SZ_ENV: return d->o66 != d->mode16 ? 2 : 4;
+    case X86_SZ_ENV: return v == 2 ? 2 : 4;
     case X86_SZ_VM2: return is_reg ? v : 2;
     case X86_SZ_FARV: return v == 8 && d->amd ? 4 : v;
     case X86_SZ_S: return size;

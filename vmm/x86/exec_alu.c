@@ -297,10 +297,10 @@ static int do_movsx16(struct x86_cpu *c, const struct x86_insn *in)
     return extend(c, in, 2, true);
 }
 
-/* MOVSXD at 16-bit operand size moves 16 bits (Intel) or sign-extends nothing all the same. */
+/* MOVSXD at 16-bit operand size moves 16 bits; AMD reads 32 from memory all the same. */
 static int do_movsxd(struct x86_cpu *c, const struct x86_insn *in)
 {
-    return extend(c, in, in->size == 2 ? 2 : 4, true);
+    return extend(c, in, in->flags & X86_IF_MEM ? in->msize : 4, true);
 }
 
 static int do_lea64(struct x86_cpu *c, const struct x86_insn *in)

@@ -189,6 +189,7 @@ static int do_mov_to_cr(struct x86_cpu *c, const struct x86_insn *in)
     int r = check_cr_access(c, in);
     if (x86_failed(r))
         return r;
+    c->cur = in;
     switch (in->reg) {
     case 0: return write_cr0(c, v);
     case 2: c->cr2 = v; return X86_NEXT;
@@ -204,6 +205,7 @@ static int do_mov_from_cr(struct x86_cpu *c, const struct x86_insn *in)
     int r = check_cr_access(c, in);
     if (x86_failed(r))
         return r;
+    c->cur = in;
     switch (in->reg) {
     case 0: v = c->cr0; break;
     case 2: v = c->cr2; break;
@@ -262,10 +264,10 @@ static int do_clts(struct x86_cpu *c, const struct x86_insn *in)
 static int debug_number(struct x86_cpu *c, const struct x86_insn *in, unsigned *n)
 {
     bool alias = in->reg == 4 || in->reg == 5;
-    if (in->reg > 7 || (alias && (c->cr4 & X86_CR4_DE)))
-        return x86_ud(c);
     if (c->cpl != 0)
         return x86_gp0(c);
+    if (in->reg > 7 || (alias && (c->cr4 & X86_CR4_DE)))
+        return x86_ud(c);
     if (c->dr7 & DR7_GD) {
         (void)x86_raise(c, X86_DB);
         c->fault.dr6 = DR6_BD;

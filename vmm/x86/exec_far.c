@@ -177,7 +177,7 @@ static int do_jmp_far(struct x86_cpu *c, const struct x86_insn *in)
 
 static int do_jmp_far_ind(struct x86_cpu *c, const struct x86_insn *in)
 {
-    uint16_t sel;
+    uint16_t sel = 0;
     uint64_t off;
     int r = load_far(c, in, &sel, &off);
     return x86_failed(r) ? r : far_jump(c, sel, off);
@@ -272,6 +272,8 @@ static int far_call(struct x86_cpu *c, const struct x86_insn *in, uint16_t sel, 
     if (!x86_desc_code(&d))
         return x86_raise_sel(c, X86_GP, sel, 0);
     r = target_direct(c, &d, off, &t);
+    if (c->amd) /* its silicon pushes as the new code segment's mode addresses the stack */
+        st.flat = x86_code_is_64(c, t.cs.attr);
     return x86_failed(r) ? r : call_to(c, &t, &st, push_size(in), ret);
 }
 
@@ -282,7 +284,7 @@ static int do_call_far(struct x86_cpu *c, const struct x86_insn *in)
 
 static int do_call_far_ind(struct x86_cpu *c, const struct x86_insn *in)
 {
-    uint16_t sel;
+    uint16_t sel = 0;
     uint64_t off;
     int r = load_far(c, in, &sel, &off);
     return x86_failed(r) ? r : far_call(c, in, sel, off);
@@ -398,22 +400,54 @@ static int ret_level(struct x86_cpu *c, const struct x86_insn *in, const struct 
     return x86_jump(c, t->rip);
 }
 
+/*
+ * n words off the stack, in the order in which silicon reads them, which a page fault shows: the third, the second,
+ * the first, then the others.
+ */
+static int pop_words(struct x86_cpu *c, struct x86_stack *st, unsigned size, uint64_t *v, unsigned n)
+{
+    static const uint8_t order[5] = {2, 1, 0, 4, 3};
+    int r = X86_NEXT;
+    for (unsigned i = 0; i < 5 && !x86_failed(r); i++) {
+        struct x86_stack at = *st;
+        x86_stack_skip(&at, order[i] * size);
+        if (order[i] < n)
+            r = x86_stack_pop(c, &at, size, &v[order[i]]);
+    }
+    if (!x86_failed(r))
+        x86_stack_skip(st, n * size);
+    return r;
+}
+
+/* AMD's silicon reads the outer stack pointer whenever the levels differ, before it judges the selector. */
+static int touch_outer(struct x86_cpu *c, const struct x86_insn *in, const struct x86_stack *st, unsigned release,
+                       uint64_t sel)
+{
+    uint64_t v[2];
+    struct x86_stack at = *st;
+    if (!c->amd || (sel & 3) == c->cpl)
+        return X86_NEXT;
+    x86_stack_skip(&at, release);
+    return pop_words(c, &at, in->size, v, 2);
+}
+
 static int do_ret_far(struct x86_cpu *c, const struct x86_insn *in)
 {
     struct x86_stack st;
     struct target t;
-    uint64_t rip, sel;
+    uint64_t v[2] = {0};
     x86_stack_here(c, &st);
-    int r = x86_stack_pop(c, &st, in->size, &rip);
-    if (!x86_failed(r))
-        r = x86_stack_pop(c, &st, in->size, &sel);
+    int r = pop_words(c, &st, in->size, v, 2);
     if (x86_failed(r))
         return r;
+    uint64_t rip = v[0], sel = v[1];
     if (!x86_protected(c)) {
         target_real(c, (uint16_t)sel, rip, &t);
         return ret_level(c, in, &t, &st);
     }
-    r = return_code(c, (uint16_t)sel, rip, &t);
+    r = touch_outer(c, in, &st, (uint16_t)in->imm, sel);
+    if (!x86_failed(r))
+        r = return_code(c, (uint16_t)sel, rip, &t);
     if (x86_failed(r))
         return r;
     return (sel & 3) > c->cpl ? ret_outward(c, in, &t, &st) : ret_level(c, in, &t, &st);
@@ -433,14 +467,6 @@ static uint64_t iret_rflags(const struct x86_cpu *c, unsigned size, uint64_t ima
     if (c->cpl == 0 && size != 2 && x86_protected(c))
         mask |= X86_FL_VIF | X86_FL_VIP;
     return (old & ~mask) | (image & mask);
-}
-
-static int iret_pop(struct x86_cpu *c, struct x86_stack *st, unsigned size, uint64_t *v, unsigned n)
-{
-    int r = X86_NEXT;
-    for (unsigned i = 0; i < n && !x86_failed(r); i++)
-        r = x86_stack_pop(c, st, size, &v[i]);
-    return r;
 }
 
 static int iret_real(struct x86_cpu *c, const struct x86_insn *in, const uint64_t *v, const struct x86_stack *st)
@@ -468,7 +494,7 @@ static int iret_protected(struct x86_cpu *c, const struct x86_insn *in, uint64_t
     if (!x86_failed(r) && c->amd)
         r = x86_code_check_rip(c, &t.cs, t.rip, 0); /* before SS; Intel checks it last */
     if (!x86_failed(r) && with_stack && !c->long64)
-        r = iret_pop(c, st, in->size, v + 3, 2);
+        r = pop_words(c, st, in->size, v + 3, 2);
     if (!x86_failed(r) && with_stack)
         r = return_stack(c, (uint16_t)v[4], &t, &ss);
     if (!x86_failed(r))
@@ -489,7 +515,7 @@ static int do_iret(struct x86_cpu *c, const struct x86_insn *in)
     if (x86_protected(c) && (c->eflags & X86_FL_NT))
         return x86_gp0(c);
     x86_stack_here(c, &st);
-    int r = iret_pop(c, &st, in->size, v, c->long64 ? 5 : 3);
+    int r = pop_words(c, &st, in->size, v, c->long64 ? 5 : 3);
     if (x86_failed(r))
         return r;
     return x86_protected(c) ? iret_protected(c, in, v, &st) : iret_real(c, in, v, &st);

@@ -79,10 +79,12 @@ static int do_loop(struct x86_cpu *c, const struct x86_insn *in)
 {
     unsigned width = in->flags & X86_IF_A16 ? 2 : in->flags & X86_IF_A32 ? 4 : 8;
     uint64_t n = count_get(c, in) - 1;
-    bool zf = x86_cond(c, 4);
+    bool zf = x86_cond(c, 4), want = in->op == X86_OP_LOOPE;
+    if (c->amd && (in->flags & (X86_IF_REP | X86_IF_REPNE)))
+        want = (in->flags & X86_IF_REP) != 0; /* AMD's silicon takes the condition from the prefix */
     bool more = (width == 8 ? n : width == 4 ? (uint32_t)n : (uint16_t)n) != 0;
     if (in->op != X86_OP_LOOP)
-        more = more && zf == (in->op == X86_OP_LOOPE);
+        more = more && zf == want;
     int st = more ? branch(c, relative(c, in)) : x86_jump(c, x86_next_rip(c, in));
     if (!x86_failed(st))
         x86_set_n(c, X86_RCX, width, n);
@@ -101,11 +103,25 @@ static bool target_ok(const struct x86_cpu *c, uint64_t target)
     return c->long64 ? x86_canonical(target) : target <= c->seg[X86_CS].limit;
 }
 
+/* The target is bad. AMD's silicon reports a stack that cannot take the push first; nothing is pushed. */
+static int call_refused(struct x86_cpu *c, const struct x86_insn *in)
+{
+    uint64_t sp = c->r[X86_RSP] - in->size, lin = sp;
+    int st = X86_NEXT;
+    if (!c->amd)
+        return x86_gp0(c);
+    if (!c->long64)
+        st = x86_seg_linear(c, X86_SS, c->stack16 ? (uint16_t)sp : (uint32_t)sp, in->size, true, &lin);
+    if (!x86_failed(st))
+        st = x86_probe_lin(c, lin, in->size, true, true);
+    return x86_failed(st) ? st : x86_gp0(c);
+}
+
 HOT int call_to(struct x86_cpu *c, const struct x86_insn *in, uint64_t target)
 {
     uint64_t rsp = c->r[X86_RSP];
     if (x86_unlikely(!target_ok(c, target)))
-        return x86_gp0(c);
+        return call_refused(c, in);
     int st = x86_push_at(c, &rsp, in->size, x86_next_rip(c, in));
     if (x86_unlikely(x86_failed(st)))
         return st;
@@ -151,7 +167,7 @@ static int do_call_64(struct x86_cpu *c, const struct x86_insn *in)
 {
     uint64_t target = c->r[X86_SLOT_RIP] + in->end + in->imm, rsp = c->r[X86_RSP] - 8;
     if (x86_unlikely(!x86_canonical(target)))
-        return x86_gp0(c);
+        return call_refused(c, in);
     int st = x86_write_lin(c, rsp, 8, true, c->r[X86_SLOT_RIP] + in->end);
     if (x86_unlikely(x86_failed(st)))
         return st;

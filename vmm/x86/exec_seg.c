@@ -124,9 +124,9 @@ static int do_pop_seg(struct x86_cpu *c, const struct x86_insn *in)
 static int load_pointer(struct x86_cpu *c, const struct x86_insn *in, unsigned seg)
 {
     uint64_t off, sel;
-    int r = x86_load_at(c, in, in->size, 2, &sel);
+    int r = x86_load(c, in, in->size, &off);
     if (!x86_failed(r))
-        r = x86_load(c, in, in->size, &off);
+        r = x86_load_at(c, in, in->size, 2, &sel);
     if (!x86_failed(r))
         r = x86_load_seg(c, seg, (uint16_t)sel);
     if (!x86_failed(r))

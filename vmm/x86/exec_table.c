@@ -111,14 +111,14 @@ static uint16_t adjust_rpl(uint16_t dst, uint16_t src, bool *changed)
 
 static int arpl_memory(struct x86_cpu *c, const struct x86_insn *in)
 {
-    struct x86_rmw m;
+    uint64_t old;
     bool changed;
-    int r = x86_rmw_begin(c, in, 2, &m);
+    int r = x86_load(c, in, 2, &old);
     if (x86_failed(r))
         return r;
-    uint16_t v = adjust_rpl((uint16_t)x86_host_load(m.p, 2), (uint16_t)c->r[in->reg], &changed);
-    x86_host_store(m.p, 2, v);
-    r = x86_rmw_end(c, &m);
+    uint16_t v = adjust_rpl((uint16_t)old, (uint16_t)c->r[in->reg], &changed);
+    if (changed) /* else memory need not be writable */
+        r = x86_store(c, in, 2, v);
     if (!x86_failed(r))
         set_zf(c, changed);
     return r;
@@ -172,7 +172,7 @@ static int load_system(struct x86_cpu *c, uint16_t sel, unsigned types, struct x
 
 static int do_lldt(struct x86_cpu *c, const struct x86_insn *in)
 {
-    uint16_t sel;
+    uint16_t sel = 0;
     struct x86_desc d;
     struct x86_seg s;
     int r = system_selector(c, in, &sel);
@@ -189,7 +189,7 @@ static int do_lldt(struct x86_cpu *c, const struct x86_insn *in)
 
 static int do_ltr(struct x86_cpu *c, const struct x86_insn *in)
 {
-    uint16_t sel;
+    uint16_t sel = 0;
     struct x86_desc d;
     struct x86_seg s;
     unsigned types = TYPE_BIT(X86_DT_TSS) | (x86_long_mode(c) ? 0 : TYPE_BIT(X86_DT_TSS16));

@@ -57,13 +57,12 @@ static inline unsigned x86_mm_rm(const struct x86_insn *in)
 static inline int x86_vec_load16(struct x86_cpu *c, const struct x86_insn *in, bool aligned, union x86_vec *u)
 {
     uint64_t lin;
-    int r = x86_linear(c, in, x86_ea(c, in), 16, false, &lin);
-    if (x86_unlikely(x86_failed(r)))
-        return r;
-    const uint8_t *p = x86_fast_read(c, lin, 16);
-    if (x86_likely(p != NULL && (!aligned || (lin & 15) == 0))) {
-        memcpy(u, p, 16);
-        return X86_NEXT;
+    if (x86_likely(!x86_failed(x86_linear(c, in, x86_ea(c, in), 16, false, &lin)))) {
+        const uint8_t *p = x86_fast_read(c, lin, 16);
+        if (x86_likely(p != NULL && (!aligned || (lin & 15) == 0))) {
+            memcpy(u, p, 16);
+            return X86_NEXT;
+        }
     }
     return x86_load_bytes(c, in, 0, u, 16, aligned ? 16 : 0);
 }
@@ -71,13 +70,12 @@ static inline int x86_vec_load16(struct x86_cpu *c, const struct x86_insn *in, b
 static inline int x86_vec_store16(struct x86_cpu *c, const struct x86_insn *in, bool aligned, const union x86_vec *u)
 {
     uint64_t lin;
-    int r = x86_linear(c, in, x86_ea(c, in), 16, true, &lin);
-    if (x86_unlikely(x86_failed(r)))
-        return r;
-    uint8_t *p = x86_fast_write(c, lin, 16);
-    if (x86_likely(p != NULL && (!aligned || (lin & 15) == 0))) {
-        memcpy(p, u, 16);
-        return X86_NEXT;
+    if (x86_likely(!x86_failed(x86_linear(c, in, x86_ea(c, in), 16, true, &lin)))) {
+        uint8_t *p = x86_fast_write(c, lin, 16);
+        if (x86_likely(p != NULL && (!aligned || (lin & 15) == 0))) {
+            memcpy(p, u, 16);
+            return X86_NEXT;
+        }
     }
     return x86_store_bytes(c, in, 0, u, 16, aligned ? 16 : 0);
 }

@@ -395,7 +395,9 @@ static int do_pmovmskb_mmx(struct x86_cpu *c, const struct x86_insn *in)
 static int store_masked(struct x86_cpu *c, const struct x86_insn *in, const union x86_vec *u, const union x86_vec *mask,
                         unsigned len)
 {
-    int step = x86_probe_write(c, in, 0, len);
+    int step = x86_probe_write(c, in, 0, 8); /* eight bytes at a time */
+    if (!x86_failed(step) && len > 8)
+        step = x86_probe_write(c, in, 8, len - 8);
     if (x86_failed(step))
         return step;
     for (unsigned i = 0; i < len;) {

@@ -102,6 +102,29 @@ static int do_fcomi(struct x86_cpu *c, const struct x86_insn *in)
     return X86_NEXT;
 }
 
+/* Ten bytes are accessed as eight and two, which faults at the end of a page, a segment or the address space show. */
+static int load_memory(struct x86_cpu *c, const struct x86_insn *in, uint8_t *mem)
+{
+    if (in->msize != 10)
+        return x86_load_bytes(c, in, 0, mem, in->msize, 0);
+    int r = x86_load_bytes(c, in, 0, mem, 8, 0);
+    return x86_failed(r) ? r : x86_load_bytes(c, in, 8, mem + 8, 2, 0);
+}
+
+static int probe_memory(struct x86_cpu *c, const struct x86_insn *in)
+{
+    if (in->msize != 10)
+        return x86_probe_write(c, in, 0, in->msize);
+    int r = x86_probe_write(c, in, 0, 8);
+    return x86_failed(r) ? r : x86_probe_write(c, in, 8, 2);
+}
+
+static int store_memory(struct x86_cpu *c, const struct x86_insn *in, const uint8_t *mem)
+{
+    int r = in->msize == 10 ? probe_memory(c, in) : X86_NEXT;
+    return x86_failed(r) ? r : x86_store_bytes(c, in, 0, mem, in->msize, 0);
+}
+
 /* A memory source: loads, arithmetic and compares. */
 static int do_load(struct x86_cpu *c, const struct x86_insn *in)
 {
@@ -110,7 +133,7 @@ static int do_load(struct x86_cpu *c, const struct x86_insn *in)
     int r = x86_fpu_check_x87(c, in);
     if (x86_failed(r))
         return r;
-    r = x86_load_bytes(c, in, 0, mem, in->msize, 0);
+    r = load_memory(c, in, mem);
     if (x86_failed(r))
         return r;
     x87_image_load(&c->fpu, &im);
@@ -134,10 +157,7 @@ static int do_store(struct x86_cpu *c, const struct x86_insn *in)
     x87_image_load(&c->fpu, &im);
     x87_image_run(&im, in->opcode, in->modrm, mem, 0);
     bool kept = (im.fsw & ~(unsigned)c->fpu.fcw & X86_FSW_EXC & ~X86_FSW_PE) != 0;
-    if (kept)
-        r = x86_probe_write(c, in, 0, in->msize);
-    else
-        r = x86_store_bytes(c, in, 0, mem, in->msize, 0);
+    r = kept ? probe_memory(c, in) : store_memory(c, in, mem);
     if (x86_failed(r))
         return r;
     x87_image_commit(&c->fpu, &im);

@@ -364,12 +364,30 @@ static void watch(struct x86_cpu *c, uint64_t lin, unsigned len, bool write)
     }
 }
 
+/*
+ * Address bits that the alignment check wants clear for an operand of len bytes. x87 operands: 80 bits and packed
+ * decimals go by 8, environments by their words. Source: Intel SDM volume 3, table 6-7; AMD APM volume 2, table 8-7.
+ */
+static uint64_t alignment(unsigned len)
+{
+    switch (len) {
+    case 2:
+    case 4:
+    case 8:
+    case 16: return len - 1;
+    case 10: return 7;
+    case 14: return 1;
+    case 28: return 3;
+    default: return 0;
+    }
+}
+
 /* Canonical form, alignment check, breakpoints: what comes before translation. */
 static int precheck(struct x86_cpu *c, uint64_t lin, unsigned len, bool stack)
 {
     if (c->long64 && (!x86_canonical(lin) || !x86_canonical(lin + len - 1)))
         return x86_raise_error(c, stack ? X86_SS_FAULT : X86_GP, 0);
-    if (c->ac_on && (len == 2 || len == 4 || len == 8) && (lin & (len - 1)) != 0)
+    if (c->ac_on && (lin & alignment(len)) != 0)
         return x86_raise_error(c, X86_AC, 0);
     return X86_NEXT;
 }

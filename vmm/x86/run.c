@@ -31,6 +31,7 @@ static int report(struct x86_cpu *c, const struct x86_event *ev)
 static int deliver(struct x86_cpu *c, const struct x86_event *ev)
 {
     c->activity = X86_ACTIVE;
+    c->events++;
     if (!CONFIG_X86_SYSTEM)
         return report(c, ev);
     int r = x86_deliver(c, ev);
@@ -76,7 +77,10 @@ static int attend(struct x86_cpu *c)
         c->pending.kind = X86_EV_NONE;
         if (ev.kind == X86_EV_NMI)
             c->nmi_blocked = 1;
-        return deliver(c, &ev);
+        c->quiet = true;
+        int go = deliver(c, &ev);
+        c->quiet = false;
+        return go;
     }
     return attend_interrupts(c, att);
 }
@@ -278,7 +282,8 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
 static struct budget budget_make(const struct x86_cpu *c, uint64_t max_insns)
 {
     uint64_t n = max_insns == 0 ? UINT64_MAX : max_insns;
-    return (struct budget){.insns = add_capped(c->insns, n), .events = add_capped(c->events, add_capped(n, EVENTS_MORE))};
+    return (struct budget){.insns = add_capped(c->insns, n),
+                           .events = add_capped(c->events, add_capped(n, EVENTS_MORE))};
 }
 
 static enum x86_exit run_until(struct x86_cpu *c, struct budget stop)

@@ -79,14 +79,10 @@ int x86_store_at(struct x86_cpu *c, const struct x86_insn *in, uint64_t off, uns
 static int operand_at(struct x86_cpu *c, const struct x86_insn *in, uint64_t off, unsigned len, unsigned aligned,
                       bool write, uint64_t *lin)
 {
-    int r = x86_linear(c, in, ea_plus(c, in, off), len, write, lin);
-    if (!x86_failed(r) && aligned != 0 && (*lin & (aligned - 1)) != 0) {
-        /* A non-canonical address is reported as such, in particular as #SS for stack references. */
-        if (c->long64 && !x86_canonical(*lin))
-            return seg_fault(c, in->seg);
-        return x86_gp0(c);
-    }
-    return r;
+    uint64_t ea = ea_plus(c, in, off);
+    if (aligned != 0 && ((c->segbase[in->seg] + ea) & (aligned - 1)) != 0)
+        return x86_gp0(c); /* before limit and canonical form, which may be #SS */
+    return x86_linear(c, in, ea, len, write, lin);
 }
 
 int x86_load_bytes(struct x86_cpu *c, const struct x86_insn *in, uint64_t off, void *buf, unsigned len,

@@ -134,9 +134,20 @@ static unsigned env_bytes(const struct x86_insn *in)
     return X87_ENV_WORDS * (env_is_wide(in) ? 4u : 2u);
 }
 
+/*
+ * Faults come from the first word, then from the last byte. The word also brings the alignment check.
+ */
+static int touch_ends(struct x86_cpu *c, const struct x86_insn *in, unsigned len, bool write)
+{
+    uint8_t word[4];
+    unsigned n = env_is_wide(in) ? 4 : 2;
+    int r = write ? x86_probe_write(c, in, 0, n) : x86_load_bytes(c, in, 0, word, n, 0);
+    return x86_failed(r) ? r : x86_fpu_touch(c, in, len - 1, write);
+}
+
 static int store_area(struct x86_cpu *c, const struct x86_insn *in, const uint8_t *buf, unsigned len)
 {
-    int r = x86_fpu_touch_ends(c, in, len, true);
+    int r = touch_ends(c, in, len, true);
     if (x86_failed(r))
         return r;
     return x86_fpu_store_area(c, in, 0, buf, len);
@@ -144,7 +155,7 @@ static int store_area(struct x86_cpu *c, const struct x86_insn *in, const uint8_
 
 static int load_area(struct x86_cpu *c, const struct x86_insn *in, uint8_t *buf, unsigned len)
 {
-    int r = x86_fpu_touch_ends(c, in, len, false);
+    int r = touch_ends(c, in, len, false);
     if (x86_failed(r))
         return r;
     return x86_fpu_load_area(c, in, 0, buf, len);

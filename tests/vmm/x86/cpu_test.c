@@ -117,6 +117,20 @@ static void two_cpus_share_nothing(void **state)
     x86_fixture_free(b);
 }
 
+/* WRMSR can set 64 bits, and no mode switch cuts them. */
+static void bases_of_fs_and_gs_stay_wide_outside_long_mode(void **state)
+{
+    struct x86_fixture *f = x86_fixture_new(X86_FIXTURE_PROT32);
+    struct x86_state s;
+    (void)state;
+    x86_cpu_get_state(f->cpu, &s);
+    s.seg[X86_FS].base = s.seg[X86_GS].base = UINT64_C(0xffff800000000000);
+    assert_int_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    s.seg[X86_DS].base = UINT64_C(0x100000000);
+    assert_int_not_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    x86_fixture_free(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -124,7 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(state_goes_in_and_out_unchanged), CASE(impossible_states_are_refused),
         CASE(power_on_state_is_the_manuals),   CASE(init_keeps_registers_that_power_on_clears),
-        CASE(two_cpus_share_nothing),
+        CASE(two_cpus_share_nothing),          CASE(bases_of_fs_and_gs_stay_wide_outside_long_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

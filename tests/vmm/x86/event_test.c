@@ -278,6 +278,30 @@ static void short_tss_raises_ts_with_its_own_selector(void **state)
     assert_bad_ss0(f, SEL_DATA0, X86_TS, SEL_TSS);
 }
 
+static void inner_stack_of_wrong_rpl_raises_ts(void **state)
+{
+    assert_bad_ss0(START(state, PROT32, 0xcd, 0x40), SEL_DATA0 | 1, X86_TS, SEL_DATA0);
+}
+
+static void sixteen_bit_stack_keeps_the_upper_half(void **state)
+{
+    struct x86_fixture *f = START(state, PROT16, 0xcd, 0x40);
+    x86_cpu_set_gpr(f->cpu, X86_RSP, 0x1234fff0);
+    assert_int_equal(x86_tables_run(f), 0x40);
+    assert_int_equal(x86_cpu_gpr(f->cpu, X86_RSP), 0x1234fff0 - 12);
+    assert_int_equal(x86_tables_peek(f, 0xfff0 - 12, 4), X86_FIXTURE_CODE + 2);
+}
+
+static void long_frame_of_compat_code_ignores_the_base_of_ss(void **state)
+{
+    struct x86_fixture *f = START(state, COMPAT, 0xcd, 0x40);
+    struct x86_state s = x86_tables_state(f);
+    s.seg[X86_SS].base = 0x40000;
+    x86_tables_change(f, &s);
+    assert_int_equal(x86_tables_run(f), 0x40);
+    STACK(f, 8, X86_FIXTURE_CODE + 2);
+}
+
 /* ---- Long mode ---- */
 
 static void long_mode_always_pushes_and_aligns_the_stack(void **state)
@@ -564,6 +588,9 @@ int main(void)
         T(fault_in_a_double_fault_shuts_down),
         T(alignment_fault_on_delivery_does_not_hang),
         T(delivery_stopped_by_a_callback_is_resumed),
+        T(inner_stack_of_wrong_rpl_raises_ts),
+        T(sixteen_bit_stack_keeps_the_upper_half),
+        T(long_frame_of_compat_code_ignores_the_base_of_ss),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@
 #include "tests/lib/x86_tables.h"
 #include "vmm/x86/core.h"
 
-#define START(state, mode, ...) x86_tables_start(state, X86_FIXTURE_##mode, true, X86_BYTES(__VA_ARGS__))
+#define START(state, mode, ...)       x86_tables_start(state, X86_FIXTURE_##mode, true, X86_BYTES(__VA_ARGS__))
+#define START_INTEL(state, mode, ...) x86_tables_start(state, X86_FIXTURE_##mode, false, X86_BYTES(__VA_ARGS__))
 
 static void expect_fault(struct x86_fixture *f, int vector, uint64_t error)
 {
@@ -101,6 +102,30 @@ static void long_mode_needs_pae(void **state)
     struct x86_fixture *f = START(state, PROT32, TO_CR(0));
     struct x86_state s = x86_tables_state(f);
     s.efer |= X86_EFER_LME;
+    x86_tables_change(f, &s);
+    expect_fault(with_rax(f, cr0_of(f) | X86_CR0_PG), X86_GP, 0);
+}
+
+static void long_mode_starts_from_code_without_l(void **state)
+{
+    struct x86_fixture *f = START(state, PROT32, TO_CR(0));
+    struct x86_state s = x86_tables_state(f);
+    s.efer |= X86_EFER_LME;
+    s.cr4 |= X86_CR4_PAE;
+    s.cr3 = 0x1000;
+    s.seg[X86_CS].attr |= X86_SEG_L;
+    x86_tables_change(f, &s);
+    expect_fault(with_rax(f, cr0_of(f) | X86_CR0_PG), X86_GP, 0);
+}
+
+static void intel_refuses_long_mode_with_a_286_tss(void **state)
+{
+    struct x86_fixture *f = START_INTEL(state, PROT32, TO_CR(0));
+    struct x86_state s = x86_tables_state(f);
+    s.efer |= X86_EFER_LME;
+    s.cr4 |= X86_CR4_PAE;
+    s.cr3 = 0x1000;
+    s.seg[X86_TR].attr = X86_SEG_P | 3;
     x86_tables_change(f, &s);
     expect_fault(with_rax(f, cr0_of(f) | X86_CR0_PG), X86_GP, 0);
 }
@@ -379,6 +404,8 @@ int main(void)
         T(new_breakpoint_works_at_once),
         T(invpcid_checks_type_pcid_and_address),
         T(invpcid_forgets_translations),
+        T(long_mode_starts_from_code_without_l),
+        T(intel_refuses_long_mode_with_a_286_tss),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

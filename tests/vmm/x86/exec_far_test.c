@@ -193,6 +193,13 @@ static void gate_call_obeys_the_gates_level(void **state)
     expect_fault(f, X86_GP, SEL_GATE);
 }
 
+static void gate_call_obeys_the_selectors_rpl(void **state)
+{
+    struct x86_fixture *f = START(state, PROT32, 0x9a, 0, 0, 0, 0, SEL_GATE | 3, 0);
+    x86_tables_call_gate(f, SEL_CODE0, THERE, 12, 2, 0);
+    expect_fault(f, X86_GP, SEL_GATE);
+}
+
 static void absent_gate_raises_np(void **state)
 {
     struct x86_fixture *f = START(state, PROT32, 0x9a, 0, 0, 0, 0, SEL_GATE, 0);
@@ -233,6 +240,18 @@ static void long_gate_must_lead_to_64_bit_code(void **state)
     x86_tables_call_gate(f, SEL_CODE0_32, THERE, 12, 0, 0);
     x86_cpu_set_gpr(f->cpu, X86_RAX, X86_FIXTURE_DATA);
     expect_fault(f, X86_GP, SEL_CODE0_32);
+}
+
+static void amd_wide_call_reads_four_bytes_and_pushes_eight(void **state)
+{
+    struct x86_fixture *f = START(state, LONG64, 0x48, 0xff, 0x18); /* call far qword [rax] */
+    x86_tables_poke(f, X86_FIXTURE_DATA, 8, THERE | (uint64_t)SEL_CODE0 << 32);
+    x86_cpu_set_gpr(f->cpu, X86_RAX, X86_FIXTURE_DATA);
+    halt_there(f);
+    struct x86_state s = expect_done(f);
+    assert_int_equal(s.gpr[X86_RSP], X86_FIXTURE_STACK - 16 - 16);
+    assert_int_equal(x86_tables_peek(f, s.gpr[X86_RSP], 8), X86_FIXTURE_CODE + 3);
+    assert_int_equal(x86_tables_peek(f, s.gpr[X86_RSP] + 8, 8), SEL_CODE0);
 }
 
 /* ---- RET ---- */
@@ -401,6 +420,18 @@ static void faulting_iret_still_opens_nmis(void **state)
     assert_int_equal(x86_tables_state(f).nmi_blocked, 0);
 }
 
+static void iret_judges_rip_before_the_stack_on_amd_and_after_on_intel(void **state)
+{
+    for (unsigned intel = 0; intel < 2; intel++) {
+        const uint8_t code[] = {0x48, 0xcf};
+        struct x86_fixture *f = x86_tables_start(state, X86_FIXTURE_LONG64, !intel, code, 2);
+        FRAME(f, 8, UINT64_C(0x800000000000), SEL_CODE3_64 | 3, 2, X86_TABLES_USER, SEL_DATA0);
+        expect_fault(f, X86_GP, intel ? SEL_DATA0 : 0);
+        if (!intel)
+            x86_fixture_free(f);
+    }
+}
+
 /* ---- Software interrupts ---- */
 
 static void into_interrupts_only_on_overflow(void **state)
@@ -438,6 +469,7 @@ int main(void)
         T(long_gate_call_loads_rsp_and_null_ss),
         T(long_mode_has_no_286_gates),
         T(long_gate_must_lead_to_64_bit_code),
+        T(amd_wide_call_reads_four_bytes_and_pushes_eight),
         T(far_return_outward_releases_both_stacks),
         T(return_inward_raises_gp),
         T(return_outward_to_a_wrong_stack_raises_gp),
@@ -455,7 +487,9 @@ int main(void)
         T(iret_to_virtual_8086_mode_is_refused),
         T(iret_to_noncanonical_rip_raises_gp),
         T(faulting_iret_still_opens_nmis),
+        T(iret_judges_rip_before_the_stack_on_amd_and_after_on_intel),
         T(into_interrupts_only_on_overflow),
+        T(gate_call_obeys_the_selectors_rpl),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,16 @@ static void sysexit_to_noncanonical_addresses_raises_gp(void **state)
     expect_fault(f, X86_GP, 0);
 }
 
+static void amd_sysexit_in_long_mode_looks_at_the_level_first(void **state)
+{
+    struct x86_fixture *f = with_sysenter(START(state, LONG64, 0x48, 0x0f, 0x35));
+    assert_int_equal(x86_tables_run(f), X86_UD);
+    x86_fixture_free(f);
+    f = with_sysenter(START(state, LONG64, 0x48, 0x0f, 0x35));
+    x86_tables_enter_user(f);
+    expect_fault(f, X86_GP, 0);
+}
+
 /* ---- Bases ---- */
 
 static void swapgs_exchanges_the_bases(void **state)
@@ -305,6 +315,7 @@ int main(void)
         T(sysenter_in_long_mode_is_intels_alone),
         T(sysexit_goes_to_user_segments_behind_sysenter_cs),
         T(sysexit_to_noncanonical_addresses_raises_gp),
+        T(amd_sysexit_in_long_mode_looks_at_the_level_first),
         T(swapgs_exchanges_the_bases),
         T(swapgs_of_user_raises_gp),
         T(base_instructions_need_their_control_bit),

@@ -72,6 +72,16 @@ static void selector_outside_the_table_raises_gp(void **state)
     expect_fault(f, X86_GP, SEL_LIMIT);
 }
 
+static void descriptor_cut_by_the_limit_raises_gp(void **state)
+{
+    struct x86_fixture *f = START(state, PROT32, MOV_DS);
+    struct x86_state s = x86_tables_state(f);
+    s.gdtr.limit = SEL_DATA0_16 + 6;
+    x86_tables_change(f, &s);
+    selector_register(f, SEL_DATA0_16);
+    expect_fault(f, X86_GP, SEL_DATA0_16);
+}
+
 static void selector_of_an_absent_ldt_raises_gp(void **state)
 {
     struct x86_fixture *f = START(state, PROT32, MOV_DS);
@@ -269,6 +279,7 @@ int main(void)
         T(pop_of_a_bad_segment_leaves_the_stack_pointer),
         T(push_and_pop_of_segments_use_the_operand_size),
         T(far_pointer_load_sets_both_or_nothing),
+        T(descriptor_cut_by_the_limit_raises_gp),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

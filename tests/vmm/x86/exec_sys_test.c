@@ -155,6 +155,13 @@ static void monitor_checks_ecx_and_its_address(void **state)
     expect_fault(f, X86_PF, 0);
 }
 
+static void mwait_knows_one_hint(void **state)
+{
+    struct x86_fixture *f = START(state, LONG64, 0x0f, 0x01, 0xc9);
+    x86_cpu_set_gpr(f->cpu, X86_RCX, 2);
+    expect_fault(f, X86_GP, 0);
+}
+
 static void mwait_goes_on_at_once(void **state)
 {
     assert_int_equal(expect_done(START(state, LONG64, 0x0f, 0x01, 0xc9, 0xf4)).rip, X86_FIXTURE_CODE + 4);
@@ -175,6 +182,7 @@ int main(void)
         T(stac_opens_user_pages_to_the_kernel),
         T(monitor_checks_ecx_and_its_address),
         T(mwait_goes_on_at_once),
+        T(mwait_knows_one_hint),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -237,6 +238,43 @@ static void translate_probes_without_setting_bits(void **state)
     assert_int_equal(x86_cpu_translate(f->cpu, NEXT, X86_ACCESS_WRITE, 3, true, &gpa), 6 + 1);
 }
 
+/* 1 GiB page at the second GiB. INVLPG names an address far away in it. */
+static void invlpg_drops_all_of_a_large_page(void **state)
+{
+    static const uint8_t bytes[] = {0x48, 0x8b, 0x03, 0x0f, 0x01, 0x39, 0x48, 0x8b, 0x03};
+    struct x86_fixture *f = *state;
+    uint64_t entry = P | RW | US | 0x80;
+    memcpy(f->mem + 0x2000 + 8, &entry, 8);
+    x86_fixture_code(f, bytes, sizeof(bytes)); /* mov rax, [rbx]; invlpg [rcx]; mov rax, [rbx] */
+    x86_cpu_set_gpr(f->cpu, X86_RBX, 0x40000000 + PAGE);
+    x86_cpu_set_gpr(f->cpu, X86_RCX, 0x7fe00000);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+    entry = 0;
+    memcpy(f->mem + 0x2000 + 8, &entry, 8);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+    assert_int_equal(x86_fixture_step(f), 14);
+}
+
+/* The embedder takes memory away: what the cpu remembers of it is not used, even between two runs. */
+static void translation_heeds_a_change_of_the_memory_layout(void **state)
+{
+    struct x86_fixture *f = *state;
+    uint64_t gpa;
+    uint8_t *old = f->mem, bytes[15];
+    assert_int_equal(x86_cpu_translate(f->cpu, PAGE, X86_ACCESS_READ, 0, true, &gpa), 0);
+    assert_int_equal(x86_cpu_insn_bytes(f->cpu, bytes), 15);
+    f->mem = aligned_alloc(4096, X86_FIXTURE_BYTES);
+    assert_non_null(f->mem);
+    memcpy(f->mem, old, X86_FIXTURE_BYTES);
+    memset(old, 0, X86_FIXTURE_BYTES);
+    f->mem[X86_FIXTURE_CODE] = 0x55;
+    x86_fixture_flush(f);
+    assert_int_equal(x86_cpu_translate(f->cpu, PAGE, X86_ACCESS_READ, 0, true, &gpa), 0);
+    assert_int_equal(x86_cpu_insn_bytes(f->cpu, bytes), 15);
+    assert_int_equal(bytes[0], 0x55);
+    free(old);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -257,6 +295,8 @@ int main(void)
         CASE(refused_mmio_leaves_the_instruction_undone),
         CASE(alignment_check_needs_user_am_and_ac),
         CASE(translate_probes_without_setting_bits),
+        CASE(invlpg_drops_all_of_a_large_page),
+        CASE(translation_heeds_a_change_of_the_memory_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/x86_fixture.h"
+#include "tests/lib/x86_tables.h"
+#include "vmm/x86/core.h"
 
 #define FL_TF 0x100u
 #define FL_IF 0x200u
@@ -74,15 +75,14 @@ static void second_injected_event_is_refused(void **state)
     assert_int_not_equal(x86_cpu_inject(f->cpu, &ev), 0);
 }
 
-/* The fixture stops at exceptions, so the injected one comes back with its own fields. */
-static void injected_exception_is_delivered_first(void **state)
+/* The embedder is not asked about an exception it has injected itself, only about one that delivering it causes. */
+static void injected_exception_is_not_offered_again(void **state)
 {
     struct x86_fixture *f = *state;
     const struct x86_event ev = {.kind = X86_EV_EXCEPTION, .vector = 13, .has_error = 1, .error = 0x58};
     code(f, "\x48\xff\xc0\xf4", 4);
     assert_int_equal(x86_cpu_inject(f->cpu, &ev), 0);
-    assert_int_equal(x86_fixture_step(f), 13);
-    assert_int_equal(f->event.error, 0x58);
+    assert_int_equal(x86_fixture_step(f), 8); /* there is no IDT: #GP while delivering #GP */
     assert_int_equal(x86_cpu_gpr(f->cpu, X86_RAX), 0);
 }
 
@@ -123,6 +123,99 @@ static void instruction_bytes_stop_where_nothing_is_mapped(void **state)
     assert_int_equal(x86_cpu_insn_bytes(f->cpu, bytes), 5);
 }
 
+/* The handler of #UD is an UD2 itself: no instruction is ever completed. */
+static void handler_that_faults_ends_with_the_budget(void **state)
+{
+    struct x86_fixture *f = *state;
+    x86_tables_install(f);
+    x86_tables_poke(f, X86_TABLES_HANDLERS + 16 * X86_UD, 2, 0x0b0f);
+    code(f, "\x0f\x0b", 2);
+    assert_int_equal(x86_cpu_run(f->cpu, 100), X86_EXIT_BUDGET);
+    assert_int_equal(x86_cpu_insns(f->cpu), 0);
+}
+
+static void event_that_does_not_exist_is_refused(void **state)
+{
+    struct x86_fixture *f = *state;
+    const struct x86_event bad[] = {{.kind = X86_EV_NONE},
+                                    {.kind = X86_EV_PRIV_EXCEPTION + 1},
+                                    {.kind = X86_EV_EXCEPTION, .vector = 32},
+                                    {.kind = X86_EV_SOFT_INT, .insn_len = 16}};
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(x86_cpu_inject(f->cpu, &bad[i]), -EINVAL);
+    code(f, "\x48\xff\xc0", 3);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+}
+
+static void state_without_an_event_takes_back_an_injected_one(void **state)
+{
+    struct x86_fixture *f = *state;
+    const struct x86_event ev = {.kind = X86_EV_EXCEPTION, .vector = 6};
+    struct x86_state s;
+    code(f, "\x48\xff\xc0", 3);
+    x86_cpu_get_state(f->cpu, &s);
+    assert_int_equal(x86_cpu_inject(f->cpu, &ev), 0);
+    assert_int_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+}
+
+static void shut_down_cpu_is_not_woken_by_an_nmi(void **state)
+{
+    struct x86_fixture *f = *state;
+    struct x86_state s;
+    x86_tables_install(f);
+    x86_cpu_get_state(f->cpu, &s);
+    s.activity = X86_SHUTDOWN;
+    assert_int_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    x86_cpu_signal(f->cpu, X86_SIG_NMI);
+    assert_int_equal(x86_cpu_run(f->cpu, 10), X86_EXIT_SHUTDOWN);
+    assert_int_equal(x86_fixture_rip(f), X86_FIXTURE_CODE);
+}
+
+static void into_without_overflow_is_single_stepped(void **state)
+{
+    struct x86_fixture *f = x86_fixture_new(X86_FIXTURE_PROT32);
+    (void)state;
+    code(f, "\xce", 1);
+    x86_fixture_set_flags(f, FL_TF | 2);
+    assert_int_equal(x86_fixture_step(f), X86_DB);
+    assert_int_equal(x86_fixture_rip(f), X86_FIXTURE_CODE + 1);
+    x86_fixture_free(f);
+}
+
+static void load_of_ss_hides_a_breakpoint_behind_it(void **state)
+{
+    struct x86_fixture *f = *state;
+    struct x86_state s;
+    x86_tables_install(f);
+    f->deliver = false;
+    code(f, "\x8e\xd0\x90\x90", 4); /* mov ss, ax; nop; nop */
+    x86_cpu_set_gpr(f->cpu, X86_RAX, SEL_DATA0);
+    x86_cpu_get_state(f->cpu, &s);
+    s.dr[0] = X86_FIXTURE_CODE + 2;
+    s.dr[1] = X86_FIXTURE_CODE + 3;
+    s.dr7 = 0x40a;
+    assert_int_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+    assert_int_equal(x86_fixture_step(f), X86_FIXTURE_OK);
+    assert_int_equal(x86_fixture_step(f), X86_DB);
+    assert_int_equal(f->event.dr6 & 0xf, 2);
+}
+
+/* A table that starts below the hole and ends in it. */
+static void descriptor_table_across_the_canonical_hole_faults(void **state)
+{
+    struct x86_fixture *f = *state;
+    struct x86_state s;
+    x86_tables_install(f);
+    f->deliver = false;
+    code(f, "\xcd\x20", 2); /* int 20h */
+    x86_cpu_get_state(f->cpu, &s);
+    s.idtr.base = UINT64_C(0x800000000000) - 0x200;
+    assert_int_equal(x86_cpu_set_state(f->cpu, &s), 0);
+    assert_int_equal(x86_fixture_step(f), X86_GP);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -133,10 +226,17 @@ int main(void)
         CASE(kick_before_the_run_is_not_lost),
         CASE(halt_returns_behind_the_instruction_and_stays),
         CASE(second_injected_event_is_refused),
-        CASE(injected_exception_is_delivered_first),
+        CASE(injected_exception_is_not_offered_again),
         CASE(trap_flag_traps_after_the_instruction),
         CASE(fault_leaves_rip_at_the_instruction),
         CASE(instruction_bytes_stop_where_nothing_is_mapped),
+        CASE(handler_that_faults_ends_with_the_budget),
+        CASE(event_that_does_not_exist_is_refused),
+        CASE(state_without_an_event_takes_back_an_injected_one),
+        CASE(shut_down_cpu_is_not_woken_by_an_nmi),
+        CASE(into_without_overflow_is_single_stepped),
+        CASE(load_of_ss_hides_a_breakpoint_behind_it),
+        CASE(descriptor_table_across_the_canonical_hole_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

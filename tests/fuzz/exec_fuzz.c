@@ -154,8 +154,20 @@ static uint8_t *on_page(void *ctx, uint64_t gpa, unsigned *rights)
     return host_page(e, (unsigned)(gpa >> 12));
 }
 
-static void check_access(const struct x86_mem_access *a)
+static bool bus_is_locked(const struct x86_cpu *c)
 {
+    if (c->bus_lock == NULL)
+        return false;
+    bool locked = atomic_flag_test_and_set(c->bus_lock);
+    if (!locked)
+        atomic_flag_clear(c->bus_lock);
+    return locked;
+}
+
+/* Nobody waits for this cpu while an embedder's device works. */
+static void check_access(const struct embedder *e, const struct x86_mem_access *a)
+{
+    require(a->walk || !bus_is_locked(e->cpu));
     require(a->len >= 1 && a->len <= 64 && (a->gpa & 0xfff) + a->len <= PAGE && a->gpa >> 52 == 0);
     require(a->kind <= X86_ACCESS_FETCH && a->walk != a->has_gva);
 }
@@ -163,7 +175,7 @@ static void check_access(const struct x86_mem_access *a)
 static int on_read(void *ctx, const struct x86_mem_access *a, void *buf)
 {
     struct embedder *e = ctx;
-    check_access(a);
+    check_access(e, a);
     int r = answer(e, false);
     memset(buf, (int)(e->seed & 0xff), a->len);
     if (a->gpa < PAGES * PAGE && e->rights[a->gpa >> 12] != 0)
@@ -174,7 +186,7 @@ static int on_read(void *ctx, const struct x86_mem_access *a, void *buf)
 static int on_write(void *ctx, const struct x86_mem_access *a, const void *buf)
 {
     uint8_t copy[64];
-    check_access(a);
+    check_access(ctx, a);
     memcpy(copy, buf, a->len);
     return answer(ctx, false);
 }
@@ -512,9 +524,7 @@ static void check_cpu(const struct x86_cpu *c)
 {
     require(c->r[X86_SLOT_ZERO] == 0 && c->cpl <= 3);
     require((c->eflags & 2) && !(c->eflags & X86_FL_ARITH));
-    require(c->bus_lock == NULL || !atomic_flag_test_and_set(c->bus_lock));
-    if (c->bus_lock != NULL)
-        atomic_flag_clear(c->bus_lock);
+    require(!bus_is_locked(c));
 }
 
 /* May this instruction be done in part before a callback refuses? */

@@ -170,16 +170,17 @@ guest_main:
     movl $(CR4_OSFXSR|CR4_UMIP), %eax
     movl %eax, %cr4
     sgdtl SCRATCH
-    USER32 user_store
-    EXPECT(GP, 0)
-    USER32 user_store+7
-    EXPECT(GP, 0)
-    USER32 user_sldt
-    EXPECT(GP, 0)
-    USER32 user_str
-    EXPECT(GP, 0)
-    USER32 user_smsw
-    EXPECT(GP, 0)
+.macro refused line, entry
+    USER32 \entry
+    expect \line, GP, 0
+    cmpl $\entry, GOT_RIP
+    check \line, e
+.endm
+    refused LINE, user_store
+    refused LINE, user_sidt
+    refused LINE, user_sldt
+    refused LINE, user_str
+    refused LINE, user_smsw
     /* LAR and its kin are not concerned. */
     USER32 user_lar
     EXPECT(0x30, 0)
@@ -220,6 +221,7 @@ long: /* Long mode: 16-byte system descriptors, 10-byte table registers. */
 .code32
 user_store:
     sgdtl SCRATCH
+user_sidt:
     sidtl SCRATCH
 user_sldt:
     sldtl %eax

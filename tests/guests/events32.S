@@ -107,6 +107,8 @@ guest_main:
     FAULTS(GP, 0, int $0x33)
     movw $KDATA, idt32+0x33*8+2
     FAULTS(GP, KDATA, int $0x33)
+    movw $UCODE32, idt32+0x33*8+2 /* of an outer level */
+    FAULTS(GP, 0x28, int $0x33)
     movw $0x300, idt32+0x33*8+2
     FAULTS(GP, 0x300, int $0x33)
     DESC 0, 0, 0xfffff, 0x1b, 0xc

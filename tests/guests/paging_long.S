@@ -24,6 +24,14 @@ guest_main:
     movl 0x600000, %eax
     FETCH_FAULTS((F_P|F_I), 0x600000)
     movl $0, PD0+3*8+4
+    movl $0x80000000, PD0+2*8+4
+    movq %cr3, %rax
+    movq %rax, %cr3
+    FETCH_FAULTS((F_P|F_I), PAGE(43))
+    movl PAGE(43), %eax
+    movl $0, PD0+2*8+4
+    movq %cr3, %rax
+    movq %rax, %cr3
     /* Bits 62:52 are free, frame bits above 40 reserved. */
     SETPTE(41, 7)
     movl $0x7ff00000, PTE(41)+4

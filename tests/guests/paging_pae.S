@@ -20,6 +20,13 @@ guest_main:
     movl $0x90909090, PAGE(40)
     FETCH_FAULTS((F_P|F_I), PAGE(40))
     USER_FAULTS((F_P|F_U|F_I), PAGE(40), PAGE(40))
+    movl $0x80000000, PD0+2*8+4
+    movl %cr3, %eax
+    movl %eax, %cr3
+    FETCH_FAULTS((F_P|F_I), PAGE(43))
+    movl $0, PD0+2*8+4
+    movl %cr3, %eax
+    movl %eax, %cr3
     /* Reserved: frame bits above 40, bits 52 to 62. */
     SETPTE(41, 7)
     movl $0x100, PTE(41)+4

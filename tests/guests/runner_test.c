@@ -25,8 +25,9 @@
 #define MMIO_GPA   UINT64_C(0xfeb00000)
 #define LOAD_GPA   0x8000u
 #define RECORD_GPA 0x500u
-#define SLICE      20000u /* instructions between looks at whether another VP has ended the run */
-#define BUDGET     UINT64_C(20000000)
+#define SLICE      20000u              /* instructions between looks at whether another VP has ended the run */
+#define BUDGET     UINT64_C(20000000)  /* instructions of a guest */
+#define BUDGET_SMP UINT64_C(400000000) /* of a VP that may have to wait for another: that one may wait for a core */
 #define NO_VECTOR  (-1)
 
 enum end { END_NONE, END_EXIT, END_SHUTDOWN, END_BUDGET, END_HALTED, END_ODD };
@@ -52,6 +53,7 @@ struct machine {
     uint8_t *ram, *high;
     struct vp vp[GUEST_VPS_MAX];
     void *bus_lock;
+    cpu_set_t cores; /* what we may run on */
     atomic_bool stop;
     /* Under lock: who waits in HLT. */
     pthread_mutex_t lock;
@@ -264,7 +266,7 @@ static bool after_slice(struct vp *v, enum x86_exit e, unsigned seen, uint64_t b
 {
     switch (e) {
     case X86_EXIT_BUDGET:
-        if (x86_cpu_insns(v->cpu) > BUDGET)
+        if (x86_cpu_insns(v->cpu) > (v->m->test->vps > 1 ? BUDGET_SMP : BUDGET))
             v->end = END_BUDGET;
         break;
     case X86_EXIT_CALLBACK: v->end = END_EXIT; break;
@@ -280,12 +282,30 @@ static bool after_slice(struct vp *v, enum x86_exit e, unsigned seen, uint64_t b
     return v->end == END_NONE;
 }
 
+/*
+ * Each VP on a core of its own as far as there are some: threads of so short a life may otherwise take turns on one
+ * core, and races would never happen.
+ */
+static void pin_vp(const struct vp *v)
+{
+    const cpu_set_t *all = &v->m->cores;
+    unsigned n = v->index % (unsigned)CPU_COUNT(all);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (unsigned i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, all) && n-- == 0)
+            CPU_SET(i, &one);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(one), &one); /* without it the test is only weaker */
+}
+
 static void run_vp(struct vp *v)
 {
     struct machine *m = v->m;
     unsigned seen;
     uint64_t before;
     enum x86_exit e;
+    if (m->test->vps > 1)
+        pin_vp(v);
     do {
         /* Events from before this look wake the cpu inside of the run; only later ones have to wake it outside. */
         seen = atomic_load(&v->waked);
@@ -387,6 +407,8 @@ static void machine_init(struct machine *m, const struct guest_case *test)
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->wake, NULL);
     m->running = 1;
+    if (pthread_getaffinity_np(pthread_self(), sizeof(m->cores), &m->cores) != 0)
+        CPU_SET(0, &m->cores);
     for (unsigned i = 0; i < test->vps; i++) {
         m->vp[i].m = m;
         m->vp[i].index = i;
@@ -400,6 +422,7 @@ static void machine_init(struct machine *m, const struct guest_case *test)
 
 static void machine_fini(struct machine *m)
 {
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(m->cores), &m->cores);
     for (unsigned i = 0; i < m->test->vps; i++)
         x86_cpu_free(m->vp[i].cpu);
     x86_bus_lock_free(m->bus_lock);

@@ -171,6 +171,24 @@ guest_main:
     CHECK_EQ(l, $0x0f0b0f0c, PAGE(4)+0x10)
     put_function PAGE(4), 0x4444
     CALLS(PAGE(4), 0x4444)
+    /*
+     * Code that stores ahead of itself, in a page that has been stored to so often that nobody cared to watch it any
+     * more: rep stosb; mov %edx, 1f+1(%rip); 1: mov $0, %eax; ret
+     */
+    movl $0x1589aaf3, PAGE(6)
+    movl $0x00000001, PAGE(6)+4
+    movl $0x000000b8, PAGE(6)+8
+    movb $0, PAGE(6)+12
+    movb $0xc3, PAGE(6)+13
+    movl $200, %ebp
+1:  movl $PAGE(6)+0x400, %edi
+    movl $100, %ecx
+    movl %ebp, %edx
+    movl $PAGE(6), %eax
+    call *%rax
+    CHECK_EQ(l, %ebp, %eax)
+    decl %ebp
+    jnz 1b
     /* The stack in the page of the code that uses it: push $5; pop %rax; ret */
     movl $0xc358056a, PAGE(5)
     movl $500, %ecx

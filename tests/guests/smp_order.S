@@ -93,6 +93,7 @@ ap:
     CHECK(ae)
     cmpl %eax, %ecx
     CHECK(ae)
+    pause
     jmp 1b
 2:  movl $-1, R1
     cli

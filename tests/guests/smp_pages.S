@@ -12,12 +12,14 @@
 #define GO SCRATCH
 #define OVER SCRATCH+64
 #define FAULTED SCRATCH+128
-#define ROUNDS 20000
+#define DONE SCRATCH+192
+#define ROUNDS 10000
 
 guest_main:
     ENTER_LONG
     movq $hook, HOOK
     START_VP 1, ap
+    xorl %ebp, %ebp
     movl $1, GO
     /* Write, forget the translation, write: each time the dirty bit may have to be set. */
 1:  invlpg SHOWN
@@ -25,10 +27,10 @@ guest_main:
     incl %ebp
     invlpg SHOWN
     movl SHOWN+8, %eax
-    cmpl $0, OVER
-    je 1b
-    movq $0, HOOK
-    CHECK_EQ(l, $1, OVER)
+    cmpl $ROUNDS, %ebp
+    jb 1b
+    movl $1, OVER
+    WAIT_FOR DONE, $1
     PASS
 /* The page is away for a moment. */
 hook:
@@ -45,15 +47,17 @@ hook:
 ap:
     AP_LONG
     WAIT_FOR GO, $1
-    movl $ROUNDS, %ebp
-    /* A bit for software is turned over and must stay. */
-1:  lock xorq $0x200, ENTRY
-    movq ENTRY, %rbx
+    movq ENTRY, %r8
+    /* A bit for software is turned over, while the others are set and cleared, and must stay. */
+1:  movl $20, %ecx
+2:  xorq $0x200, %r8
+    lock xorq $0x200, ENTRY
     lock andq $~(P_A|P_D), ENTRY
-    pause
-    movq ENTRY, %rcx
-    xorq %rcx, %rbx
-    CHECK_CLEAR(q, $~(P_A|P_D), %rbx)
+    movq ENTRY, %rax
+    xorq %r8, %rax
+    CHECK_CLEAR(q, $~(P_A|P_D), %rax)
+    decl %ecx
+    jnz 2b
     /* Taken away: it stays zero. */
     xorl %eax, %eax
     xchgq %rax, ENTRY
@@ -65,9 +69,10 @@ ap:
     /* Another frame in its place. */
     xorl $(FRAME0^FRAME1), %eax
     andl $~(P_A|P_D), %eax
+    movq %rax, %r8
     movq %rax, ENTRY
-    decl %ebp
-    jnz 1b
-    movl $1, OVER
+    cmpl $0, OVER
+    je 1b
+    movl $1, DONE
     cli
     hlt

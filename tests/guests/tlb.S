@@ -114,8 +114,17 @@ guest_main:
     SHOWS(4)
     cr3 KEEP+PML4+1
     SHOWS(2)
-    /* INVPCID type 0: one address of one PCID, which is not the current one. */
-    MAP2(5)
+    /*
+     * INVPCID type 0: one address of one PCID, which is not the current one. In between nothing looks at page 1, so
+     * that no other translation takes the old one's place.
+     */
+.macro stale_in_2 i /* PCID 2 has seen page 1, which is frame i now; PCID 1 is current */
+    cr3 KEEP+TABLE2+2
+    movl PAGE(1), %eax
+    cr3 KEEP+PML4+1
+    MAP2(\i)
+.endm
+    stale_in_2 5
     invpcid_do 0, 2, PAGE(1)
     cr3 KEEP+TABLE2+2
     SHOWS(5)
@@ -124,24 +133,28 @@ guest_main:
     invpcid_do 0, 2, PAGE(1)
     SHOWS(6)
     /* Type 1: a whole PCID. */
-    MAP(7)
-    invpcid_do 1, 1
-    cr3 KEEP+PML4+1
+    stale_in_2 7
+    invpcid_do 1, 2
+    cr3 KEEP+TABLE2+2
     SHOWS(7)
-    MAP(8)
-    invpcid_do 1, 1
+    MAP2(8)
+    invpcid_do 1, 2
     SHOWS(8)
-    /* Type 2 takes global pages of all, type 3 all but these. */
-    MAP2(9)
+    /* Type 3 takes all but global pages, type 2 these too. */
+    stale_in_2 9
     invpcid_do 3, 0
     cr3 KEEP+TABLE2+2
     SHOWS(9)
-    movl $(PAGE(10)|7|P_G), PTE2(1)
+    stale_in_2 10
     invpcid_do 2, 0
+    cr3 KEEP+TABLE2+2
     SHOWS(10)
-    MAP2(11)
+    movl $(PAGE(11)|7|P_G), PTE2(1)
     invpcid_do 2, 0
     SHOWS(11)
+    MAP2(4)
+    invpcid_do 2, 0
+    SHOWS(4)
     /* INVLPG drops a global entry whatever its PCID. */
     movl $(PAGE(12)|7|P_G), PTE2(1)
     invlpg PAGE(1)
@@ -150,12 +163,17 @@ guest_main:
     invlpg PAGE(1)
     SHOWS(2)
     /* CR4.PGE changes flush every PCID. */
-    MAP(3)
+    stale_in_2 3
     movq %cr4, %rax
     xorl $CR4_PGE, %eax
     movq %rax, %cr4
-    cr3 KEEP+PML4+1
+    cr3 KEEP+TABLE2+2
     SHOWS(3)
+    /* Without bit 63 a PCID's entries go although it has not been current for a while. */
+    stale_in_2 4
+    cr3 TABLE2+2
+    SHOWS(4)
+    cr3 PML4+1
     /* What INVPCID refuses. */
     movl $4, %eax
     FAULTS(GP, 0, invpcid SCRATCH, %rax)

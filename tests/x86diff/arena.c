@@ -6,8 +6,8 @@
 #include "tests/x86diff/values.h"
 
 /*
- * Segments over the data window, so that limits can be met: 16-bit addressing reaches the whole window from base ARENA_DATA. The
- * expand-down ones begin above the first page of memory.
+ * Segments over the data window, so that limits can be met: 16-bit addressing reaches the whole window from base
+ * ARENA_DATA. The expand-down ones begin above the first page of memory.
  */
 const struct ldt_entry ldt_entries[LDT_COUNT] = {
     [LDT_DATA16] = {ARENA_DATA, 0xffff, 0, false, false, false, false, "data, 64 KiB, 16-bit"},

@@ -1,12 +1,13 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * One differential case and the memory it sees. Both sides, the host's processor in a confined child and the executor over its own page
- * tables, map the same pages at the same linear addresses with the same rights, so that addresses, faults and contents compare directly.
+ * One differential case and the memory it sees. Both sides, the host's processor in a confined child and the executor
+ * over its own page tables, map the same pages at the same linear addresses with the same rights, so that addresses,
+ * faults and contents compare directly.
  *
- * Code: two pages, readable and executable, filled with HLT (which faults at user level and so ends a case wherever control goes) but
- * for the bytes under test; the page behind them is not there. Data: a window of seven pages, see arena_kind(). Both windows exist
- * twice, below 4 GiB and far above, so that 64-bit address arithmetic shows.
+ * Code: two pages, readable and executable, filled with HLT (which faults at user level and so ends a case wherever
+ * control goes) but for the bytes under test; the page behind them is not there. Data: a window of seven pages, see
+ * arena_kind(). Both windows exist twice, below 4 GiB and far above, so that 64-bit address arithmetic shows.
  */
 #ifndef CAISSON_TESTS_X86DIFF_ARENA_H
 #define CAISSON_TESTS_X86DIFF_ARENA_H
@@ -15,26 +16,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_PAGE 4096u
-#define ARENA_CODE UINT64_C(0x10000000)
+#define ARENA_PAGE       4096u
+#define ARENA_CODE       UINT64_C(0x10000000)
 #define ARENA_CODE_BYTES (2 * ARENA_PAGE)
-#define ARENA_DATA UINT64_C(0x20000000)
+#define ARENA_DATA       UINT64_C(0x20000000)
 #define ARENA_DATA_PAGES 7u
-#define ARENA_HIGH UINT64_C(0x123400000000) /* added to both for the second copy */
-#define ARENA_FILL 0xf4u                    /* HLT */
+#define ARENA_HIGH       UINT64_C(0x123400000000) /* added to both for the second copy */
+#define ARENA_FILL       0xf4u                    /* HLT */
 
 /* The data window's pages: what is at each, and which page of backing store. */
 enum arena_kind { ARENA_HOLE, ARENA_RW, ARENA_RO };
 static const struct arena_page {
     uint8_t kind;    /* enum arena_kind */
     uint8_t backing; /* page of the backing store */
-} arena_pages[ARENA_DATA_PAGES] = {{ARENA_HOLE, 0}, {ARENA_RW, 0}, {ARENA_RW, 1}, {ARENA_RO, 3},
+} arena_pages[ARENA_DATA_PAGES] = {{ARENA_HOLE, 0}, {ARENA_RW, 0}, {ARENA_RW, 1},  {ARENA_RO, 3},
                                    {ARENA_HOLE, 0}, {ARENA_RW, 2}, {ARENA_HOLE, 0}};
 
-#define ARENA_RW_BYTES (3 * ARENA_PAGE)     /* backing pages that cases write */
-#define ARENA_STORE_BYTES (6 * ARENA_PAGE)  /* three writable, one read-only, two of code */
-#define ARENA_STORE_RO (3 * ARENA_PAGE)
-#define ARENA_STORE_CODE (4 * ARENA_PAGE)
+#define ARENA_RW_BYTES    (3 * ARENA_PAGE) /* backing pages that cases write */
+#define ARENA_STORE_BYTES (6 * ARENA_PAGE) /* three writable, one read-only, two of code */
+#define ARENA_STORE_RO    (3 * ARENA_PAGE)
+#define ARENA_STORE_CODE  (4 * ARENA_PAGE)
 
 /* Backing store offset of a linear address in the data window (either copy), or -1 when there is no memory. */
 int arena_offset(uint64_t lin);
@@ -45,7 +46,7 @@ int arena_offset(uint64_t lin);
 /* ---- Selectors: the host's fixed ones, and those of the LDT both sides have ---- */
 
 #define SEL_CODE32 0x23u
-#define SEL_DATA 0x2bu
+#define SEL_DATA   0x2bu
 #define SEL_CODE64 0x33u
 
 /* Entries of the LDT, as modify_ldt(2) takes them. */
@@ -55,10 +56,21 @@ struct ldt_entry {
     bool read_only, big, pages, absent;
     const char *use;
 };
-enum { LDT_DATA16, LDT_DATA32, LDT_RO, LDT_DOWN16, LDT_DOWN32, LDT_SMALL, LDT_CODE16, LDT_CODE32, LDT_XONLY, LDT_ABSENT,
-       LDT_COUNT };
+enum {
+    LDT_DATA16,
+    LDT_DATA32,
+    LDT_RO,
+    LDT_DOWN16,
+    LDT_DOWN32,
+    LDT_SMALL,
+    LDT_CODE16,
+    LDT_CODE32,
+    LDT_XONLY,
+    LDT_ABSENT,
+    LDT_COUNT
+};
 extern const struct ldt_entry ldt_entries[LDT_COUNT];
-#define LDT_SEL(n) ((unsigned)((n) << 3 | 7u))
+#define LDT_SEL(n) ((unsigned)(n) << 3 | 7u)
 
 /* Eight bytes of descriptor as the host's kernel makes it from the entry (accessed bit set; AVL clear). */
 uint64_t ldt_descriptor(const struct ldt_entry *e);
@@ -67,9 +79,9 @@ uint64_t ldt_descriptor(const struct ldt_entry *e);
 
 enum case_mode { CASE_64, CASE_32, CASE_16, CASE_MODES };
 
-#define CASE_CODE_MAX 128u
+#define CASE_CODE_MAX  128u
 #define CASE_INSNS_MAX 8u
-#define CASE_PATCHES 8u
+#define CASE_PATCHES   8u
 
 /* FXSAVE image in the 64-bit format. */
 struct fx_image {
@@ -106,10 +118,10 @@ struct case_in {
     uint64_t code_lin; /* linear address of the first byte under test */
     uint8_t mode;      /* enum case_mode */
     uint8_t code_len;
-    uint8_t insns;                 /* how many instructions the generator placed */
+    uint8_t insns; /* how many instructions the generator placed */
     uint8_t insn_len[CASE_INSNS_MAX];
-    uint16_t key[CASE_INSNS_MAX];  /* coverage keys, or 0xffff for random bytes */
-    uint8_t templ;                 /* which memory template */
+    uint16_t key[CASE_INSNS_MAX]; /* coverage keys, or 0xffff for random bytes */
+    uint8_t templ;                /* which memory template */
     uint8_t patches;
     bool random_bytes;
     bool step; /* single-step instead of running to the HLT */
@@ -137,7 +149,8 @@ struct case_out {
 
 /* Number of memory templates and their contents: template n is ARENA_RW_BYTES of values of all kinds. */
 #define TEMPLATES 16u
-#define TEMPLATE_CUSTOM TEMPLATES /* one more, for the tester to write: the memory between two instructions of a stream */
+#define TEMPLATE_CUSTOM                                                                                                \
+    TEMPLATES /* one more, for the tester to write: the memory between two instructions of a stream */
 struct templates {
     uint8_t rw[TEMPLATES + 1][ARENA_RW_BYTES];
     uint8_t ro[ARENA_PAGE];

@@ -6,7 +6,10 @@
 
 #include "vmm/x86/core.h"
 
-/* Flags that are compared where defined. RF is the debug exception's own business, IF and IOPL cannot change at user level. */
+/*
+ * Flags that are compared where defined. RF is the debug exception's own business, IF and IOPL cannot change at user
+ * level.
+ */
 #define FLAGS_COMPARED (X86_FL_ARITH | X86_FL_TF | X86_FL_DF | X86_FL_NT | X86_FL_AC | X86_FL_ID)
 
 /* Linux hides whether kernel addresses are mapped: it sets P in the error code of every user fault above this. */
@@ -38,11 +41,12 @@ static void check(struct judge *j, const char *what, unsigned n, uint64_t native
         return;
     j->differs = true;
     if (j->out != NULL)
-        fprintf(j->out, "    %-8s%-3u native %016llx  executor %016llx  xor %llx\n", what, n, (unsigned long long)native,
-                (unsigned long long)soft, (unsigned long long)(native ^ soft));
+        fprintf(j->out, "    %-8s%-3u native %016llx  executor %016llx  xor %llx\n", what, n,
+                (unsigned long long)native, (unsigned long long)soft, (unsigned long long)(native ^ soft));
 }
 
-static void check_bytes(struct judge *j, const char *what, unsigned n, const uint8_t *native, const uint8_t *soft, unsigned bytes)
+static void check_bytes(struct judge *j, const char *what, unsigned n, const uint8_t *native, const uint8_t *soft,
+                        unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i += 8) {
         uint64_t a = 0, b = 0;
@@ -71,12 +75,16 @@ static bool is_int1(const struct case_in *in, unsigned vector, uint64_t native_r
     return vector == X86_DB && from < to && to <= in->code_len && in->code[to - 1] == 0xf1;
 }
 
-static void judge_integer(struct judge *j, const struct case_in *in, const struct exclude_mask *m, unsigned n, const struct case_regs *a,
-                          const struct case_regs *b)
+static void judge_integer(struct judge *j, const struct case_in *in, const struct exclude_mask *m, unsigned n,
+                          const struct case_regs *a, const struct case_regs *b)
 {
     static const char *const segs[6] = {"ES", "CS", "SS", "DS", "FS", "GS"};
     uint64_t width = in->mode == CASE_64 ? ~UINT64_C(0) : 0xffffffff;
     uint64_t rsp_width = a->sel[X86_CS] == SEL_CODE64 ? width : 0xffffffff; /* undefined above in compatibility mode */
+    bool stack16 =
+        (a->sel[X86_SS] & 4) != 0 && (a->sel[X86_SS] >> 3) < LDT_COUNT && !ldt_entries[a->sel[X86_SS] >> 3].big;
+    if (m->sp_carry && stack16)
+        rsp_width = 0xffff;
     if (!is_int1(in, n, a->rip, b->rip))
         check(j, "RIP", 0, a->rip & width, b->rip & width);
     uint64_t flags = FLAGS_COMPARED & ~(uint64_t)m->flags;
@@ -117,7 +125,8 @@ static bool is_mask_byte(unsigned i, const struct case_out *a, const struct case
     return i % 16 == 14 && (a->mem[i] ^ b->mem[i]) == 2;
 }
 
-static void judge_memory(struct judge *j, const struct exclude_mask *m, const struct case_out *a, const struct case_out *b)
+static void judge_memory(struct judge *j, const struct exclude_mask *m, const struct case_out *a,
+                         const struct case_out *b)
 {
     if (memcmp(a->mem, b->mem, ARENA_RW_BYTES) == 0)
         return;
@@ -127,7 +136,8 @@ static void judge_memory(struct judge *j, const struct exclude_mask *m, const st
         j->differs = true;
         if (j->out == NULL)
             return;
-        fprintf(j->out, "    memory  page %u + %03x  native %02x  executor %02x\n", i / ARENA_PAGE, i % ARENA_PAGE, a->mem[i], b->mem[i]);
+        fprintf(j->out, "    memory  page %u + %03x  native %02x  executor %02x\n", i / ARENA_PAGE, i % ARENA_PAGE,
+                a->mem[i], b->mem[i]);
         shown++;
     }
 }
@@ -146,8 +156,8 @@ static void judge_all(struct judge *j, const struct case_in *in, const struct ex
     judge_memory(j, m, a, b);
 }
 
-bool compare_outcomes(const struct case_in *in, const struct host *h, const struct exclude_mask *m, const struct case_out *native,
-                      const struct case_out *soft)
+bool compare_outcomes(const struct case_in *in, const struct host *h, const struct exclude_mask *m,
+                      const struct case_out *native, const struct case_out *soft)
 {
     struct judge j = {.out = NULL, .amd = h->amd};
     judge_all(&j, in, m, native, soft);
@@ -167,8 +177,8 @@ static void print_insns(const struct case_in *in, const struct host *h)
             printf("%02x", in->code[at + b]);
         printf("  %s", res == X86_DEC_OK ? x86_op_name(insn.op) : "(no instruction)");
         if (res == X86_DEC_OK)
-            printf(" form %u size %u msize %u%s%s", insn.form, insn.size, insn.msize, insn.flags & X86_IF_MEM ? " memory" : "",
-                   insn.flags & X86_IF_LOCK ? " lock" : "");
+            printf(" form %u size %u msize %u%s%s", insn.form, insn.size, insn.msize,
+                   insn.flags & X86_IF_MEM ? " memory" : "", insn.flags & X86_IF_LOCK ? " lock" : "");
         printf("\n");
         at += in->insn_len[i];
     }
@@ -186,8 +196,9 @@ static void print_state(const struct case_regs *g)
                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
     for (unsigned i = 0; i < 16; i++)
         printf("    %-3s %016llx%s", names[i], (unsigned long long)g->gpr[i], i % 4 == 3 ? "\n" : "");
-    printf("    rflags %llx fs_base %llx gs_base %llx es %x cs %x ss %x ds %x fs %x gs %x\n", (unsigned long long)g->rflags,
-           (unsigned long long)g->fs_base, (unsigned long long)g->gs_base, g->sel[0], g->sel[1], g->sel[2], g->sel[3], g->sel[4], g->sel[5]);
+    printf("    rflags %llx fs_base %llx gs_base %llx es %x cs %x ss %x ds %x fs %x gs %x\n",
+           (unsigned long long)g->rflags, (unsigned long long)g->fs_base, (unsigned long long)g->gs_base, g->sel[0],
+           g->sel[1], g->sel[2], g->sel[3], g->sel[4], g->sel[5]);
     printf("    fcw %x fsw %x ftw %x mxcsr %x\n", g->fx.fcw, g->fx.fsw, g->fx.ftw, g->fx.mxcsr);
     for (unsigned i = 0; i < 8; i++) {
         printf("    st%u ", i);
@@ -200,13 +211,13 @@ static void print_state(const struct case_regs *g)
     }
 }
 
-void compare_print(const struct case_in *in, const struct host *h, const struct exclude_mask *m, const struct case_out *native,
-                   const struct case_out *soft)
+void compare_print(const struct case_in *in, const struct host *h, const struct exclude_mask *m,
+                   const struct case_out *native, const struct case_out *soft)
 {
     static const char *const modes[CASE_MODES] = {"64", "32", "16"};
     struct judge j = {.out = stdout, .amd = h->amd};
-    printf("MISMATCH seed %llu case %llu, %s-bit code, %u instruction(s)%s\n", (unsigned long long)in->seed, (unsigned long long)in->number,
-           modes[in->mode], in->insns, in->step ? ", single step" : "");
+    printf("MISMATCH seed %llu case %llu, %s-bit code, %u instruction(s)%s\n", (unsigned long long)in->seed,
+           (unsigned long long)in->number, modes[in->mode], in->insns, in->step ? ", single step" : "");
     print_insns(in, h);
     printf("  before:\n");
     print_state(&in->regs);
@@ -216,8 +227,8 @@ void compare_print(const struct case_in *in, const struct host *h, const struct 
             printf("%02x", in->patch[i].bytes[b]);
         printf("\n");
     }
-    printf("  native: vector %u error %x cr2 %llx; executor: vector %u error %x cr2 %llx\n", native->vector, native->error,
-           (unsigned long long)native->cr2, soft->vector, soft->error, (unsigned long long)soft->cr2);
+    printf("  native: vector %u error %x cr2 %llx; executor: vector %u error %x cr2 %llx\n", native->vector,
+           native->error, (unsigned long long)native->cr2, soft->vector, soft->error, (unsigned long long)soft->cr2);
     printf("  differences:\n");
     judge_all(&j, in, m, native, soft);
 }

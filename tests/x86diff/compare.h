@@ -11,10 +11,10 @@
 /* What may differ for this case: the union over its instructions. */
 struct exclude_mask compare_mask(const struct case_in *in, const struct host *h, bool strict);
 /* True when the outcomes agree. */
-bool compare_outcomes(const struct case_in *in, const struct host *h, const struct exclude_mask *m, const struct case_out *native,
-                      const struct case_out *soft);
+bool compare_outcomes(const struct case_in *in, const struct host *h, const struct exclude_mask *m,
+                      const struct case_out *native, const struct case_out *soft);
 /* Print the case, the state before and every difference. */
-void compare_print(const struct case_in *in, const struct host *h, const struct exclude_mask *m, const struct case_out *native,
-                   const struct case_out *soft);
+void compare_print(const struct case_in *in, const struct host *h, const struct exclude_mask *m,
+                   const struct case_out *native, const struct case_out *soft);
 
 #endif

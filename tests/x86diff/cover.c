@@ -35,7 +35,8 @@ static void try_row(struct cover *c, const struct host *h, unsigned mode, unsign
         gen_encode(&r, e, mode, mem, &g);
         if (!gen_decode(&g, dec, e))
             continue;
-        const struct cover_key k = {.row = (uint16_t)row, .mode = (uint8_t)mode, .mem = g.in.flags & X86_IF_MEM ? 1 : 0, .size = g.in.size};
+        const struct cover_key k = {
+            .row = (uint16_t)row, .mode = (uint8_t)mode, .mem = g.in.flags & X86_IF_MEM ? 1 : 0, .size = g.in.size};
         note(c, first, &k, exclude_pair(e, &g.in, mode, h));
     }
 }

@@ -12,20 +12,38 @@ static const char *const reasons[EXCLUDE_REASONS] = {
     [EXCLUDE_NOT] = "compared",
     [EXCLUDE_SYSCALL] = "SYSCALL, SYSENTER, INT 80h: enter the host's kernel, which does not come back with a fault",
     [EXCLUDE_HYPERCALL] = "VMCALL, VMMCALL: this host may itself be a guest whose hypervisor would answer",
-    [EXCLUDE_UMIP] = "SGDT, SIDT, SLDT, STR, SMSW: Linux catches the fault of UMIP and emulates them with values of its own",
+    [EXCLUDE_UMIP] =
+        "SGDT, SIDT, SLDT, STR, SMSW: Linux catches the fault of UMIP and emulates them with values of its own",
     [EXCLUDE_WAIT] = "MONITOR, MWAIT: a hypervisor decides between #UD, no-op and waiting",
-    [EXCLUDE_FEATURE] = "feature that the host's CPUID does not offer: it may be hidden rather than absent, so #UD cannot be expected",
+    [EXCLUDE_FEATURE] =
+        "feature that the host's CPUID does not offer: it may be hidden rather than absent, so #UD cannot be expected",
     [EXCLUDE_HIDDEN] = "the bytes hold one of the above at some offset, where a jump could land",
-    [EXCLUDE_UNKNOWN_SYSTEM] = "0F 01 with a register operand that is no user instruction the executor knows: may wait, leave or need a monitor",
-    [EXCLUDE_UNIMPLEMENTED] = "random bytes the host executes and the executor by plan does not: VEX, EVEX and XOP maps, AES, SHA, GFNI, ...",
-    [EXCLUDE_COMPONENTS] = "XSAVE or XRSTOR with a mask that asks for state components which the host enables and the executor does not have",
-    [EXCLUDE_PARTIAL] = "POPA that faults midway: some processors keep the registers popped so far, the executor leaves all as they were",
-    [EXCLUDE_OFFSET] = "FS or GS with a non-canonical offset whose sum with the base is canonical: AMD faults, Intel and the executor do not",
-    [EXCLUDE_LENGTH] = "an undefined opcode behind seven or more prefixes: #GP if its unknown operands make it longer than 15 bytes, else #UD",
-    [EXCLUDE_STUCK] = "far call from a stack segment with a base into 64-bit code: some hosts take the same page fault for ever",
+    [EXCLUDE_UNKNOWN_SYSTEM] = "0F 01 with a register operand that is no user instruction the executor knows: may "
+                               "wait, leave or need a monitor",
+    [EXCLUDE_UNIMPLEMENTED] =
+        "random bytes the host executes and the executor by plan does not: VEX, EVEX and XOP maps, AES, SHA, GFNI, ...",
+    [EXCLUDE_COMPONENTS] = "XSAVE or XRSTOR with a mask or header that names state components which the host enables "
+                           "and the executor does not have",
+    [EXCLUDE_PARTIAL] =
+        "POPA, PUSHA that fault midway: some processors keep what was moved so far, the executor leaves all as it was",
+    [EXCLUDE_OFFSET] = "FS or GS with a non-canonical offset whose sum with the base is canonical: AMD faults, Intel "
+                       "and the executor do not",
+    [EXCLUDE_LENGTH] =
+        "an undefined opcode whose unknown operands may pass 15 bytes (#GP) or the end of the page (#PF): else #UD",
+    [EXCLUDE_LIMIT] =
+        "a taken branch that ends at the very limit of CS: AMD faults because of the instruction behind it",
+    [EXCLUDE_ALIGN] = "FXSAVE, FXRSTOR, MASKMOVQ, MASKMOVDQU at odd addresses with alignment checks on: #AC or not is "
+                      "up to the processor",
+    [EXCLUDE_HEADER] =
+        "XRSTOR whose header is both invalid (#GP) and across the limit of the stack segment (#SS): either may win",
+    [EXCLUDE_LOOP] =
+        "a loop through a backward branch that the host ends in time and the executor not within its limit",
+    [EXCLUDE_STUCK] =
+        "far call from a stack segment with a base into 64-bit code: some hosts take the same page fault for ever",
     [EXCLUDE_RUNAWAY] = "neither side came to an end within its limit (a loop made of random bytes)",
     [EXCLUDE_UNSTABLE] = "the host gave different results when asked again",
-    [EXCLUDE_TAINTED] = "a stream went on with a flag or register that an instruction before had left undefined; each instruction alone agreed",
+    [EXCLUDE_TAINTED] = "a stream went on with a flag or register that an instruction before had left undefined; each "
+                        "instruction alone agreed",
 };
 
 const char *exclude_text(unsigned reason)
@@ -37,9 +55,10 @@ static const struct excluded_op {
     uint16_t op;
     uint8_t reason;
 } excluded_ops[] = {
-    {X86_OP_SYSCALL, EXCLUDE_SYSCALL}, {X86_OP_SYSENTER, EXCLUDE_SYSCALL}, {X86_OP_VMCALL, EXCLUDE_HYPERCALL},
-    {X86_OP_VMMCALL, EXCLUDE_HYPERCALL}, {X86_OP_SGDT, EXCLUDE_UMIP}, {X86_OP_SIDT, EXCLUDE_UMIP}, {X86_OP_SLDT, EXCLUDE_UMIP},
-    {X86_OP_STR, EXCLUDE_UMIP}, {X86_OP_SMSW, EXCLUDE_UMIP}, {X86_OP_MONITOR, EXCLUDE_WAIT}, {X86_OP_MWAIT, EXCLUDE_WAIT},
+    {X86_OP_SYSCALL, EXCLUDE_SYSCALL},   {X86_OP_SYSENTER, EXCLUDE_SYSCALL}, {X86_OP_VMCALL, EXCLUDE_HYPERCALL},
+    {X86_OP_VMMCALL, EXCLUDE_HYPERCALL}, {X86_OP_SGDT, EXCLUDE_UMIP},        {X86_OP_SIDT, EXCLUDE_UMIP},
+    {X86_OP_SLDT, EXCLUDE_UMIP},         {X86_OP_STR, EXCLUDE_UMIP},         {X86_OP_SMSW, EXCLUDE_UMIP},
+    {X86_OP_MONITOR, EXCLUDE_WAIT},      {X86_OP_MWAIT, EXCLUDE_WAIT},
 };
 
 static unsigned op_reason(const struct x86_insn *in)
@@ -74,12 +93,12 @@ unsigned exclude_insn(const struct x86_insn *in, const struct host *h)
 static bool known_system(uint8_t modrm)
 {
     switch (modrm) {
-    case 0xca: /* CLAC */
-    case 0xcb: /* STAC */
-    case 0xd0: /* XGETBV */
-    case 0xd1: /* XSETBV */
-    case 0xf8: /* SWAPGS */
-    case 0xf9: return true; /* RDTSCP */
+    case 0xca:                                      /* CLAC */
+    case 0xcb:                                      /* STAC */
+    case 0xd0:                                      /* XGETBV */
+    case 0xd1:                                      /* XSETBV */
+    case 0xf8:                                      /* SWAPGS */
+    case 0xf9: return true;                         /* RDTSCP */
     default: return modrm >= 0xf0 && modrm <= 0xf7; /* LMSW */
     }
 }
@@ -135,6 +154,7 @@ static const struct planned {
     {2, 0xf8, 0xfc, "MOVDIRI, MOVDIR64B, ENQCMD, RAO-INT"},
     {3, 0x44, 0x44, "PCLMULQDQ"},
     {3, 0xcc, 0xcf, "SHA, GFNI"},
+    {3, 0xdf, 0xdf, "AES-NI"},
     {0, 0xc6, 0xc7, "XABORT, XBEGIN (TSX)"},
 };
 
@@ -276,12 +296,54 @@ static bool canonical(uint64_t a)
 
 bool exclude_offset(const struct x86_insn *in, const struct case_regs *g)
 {
-    if (!(in->flags & X86_IF_MEM) || (in->seg != X86_FS && in->seg != X86_GS))
+    bool string = x86_op_family(in->op) == X86_FAM_STR;
+    bool implied = in->op == X86_OP_MASKMOVQ || in->op == X86_OP_MASKMOVDQU;
+    if (!(string || implied || (in->flags & X86_IF_MEM)) || (in->seg != X86_FS && in->seg != X86_GS))
         return false;
-    uint64_t ea = (uint64_t)in->disp + (in->base < 16 ? g->gpr[in->base] : 0);
+    uint64_t ea = string ? g->gpr[X86_RSI] : (uint64_t)in->disp + (in->base < 16 ? g->gpr[in->base] : 0);
     ea += in->index < 16 ? g->gpr[in->index] << in->scale : 0;
+    if (in->op >= X86_OP_BT && in->op <= X86_OP_BTC && in->form == X86_FORM_RM_R)
+        ea += (uint64_t)((int64_t)g->gpr[in->reg] >> 3); /* the bit's byte; exact only at 64 bits */
     uint64_t base = in->seg == X86_FS ? g->fs_base : g->gs_base;
     return !canonical(ea) && canonical(ea + base);
+}
+
+static bool up_to_processor(unsigned op)
+{
+    return op == X86_OP_FXSAVE || op == X86_OP_FXRSTOR || op == X86_OP_MASKMOVQ || op == X86_OP_MASKMOVDQU;
+}
+
+/* The executor refused the opcode, the host went on fetching what it takes for its operands. */
+static bool fetched_on(const struct case_in *in, const struct case_out *native, const struct case_out *soft)
+{
+    uint64_t lin = native->regs.rip + (in->code_lin - in->regs.rip);
+    return soft->vector == X86_UD && native->vector == X86_PF && (native->error & 0x10) &&
+           native->regs.rip == soft->regs.rip && native->cr2 - lin < X86_INSN_MAX;
+}
+
+static bool ends_at_limit(const struct case_in *in, const struct x86_insn *last, const struct case_out *native)
+{
+    uint64_t next = in->regs.rip + in->code_len;
+    return last->form == X86_FORM_REL && in->regs.sel[X86_CS] == LDT_SEL(LDT_CODE32) && native->vector == X86_GP &&
+           next == ldt_entries[LDT_CODE32].limit + 1u && native->regs.rip == next - last->len;
+}
+
+unsigned exclude_outcome(const struct case_in *in, const struct x86_insn *last, const struct case_out *native,
+                         const struct case_out *soft)
+{
+    if (fetched_on(in, native, soft))
+        return EXCLUDE_LENGTH;
+    if (in->mode == CASE_32 && ends_at_limit(in, last, native))
+        return EXCLUDE_LIMIT;
+    bool aligned = native->vector == X86_AC || soft->vector == X86_AC;
+    if (up_to_processor(last->op) && aligned && native->vector != soft->vector)
+        return EXCLUDE_ALIGN;
+    bool header = last->op == X86_OP_XRSTOR && native->vector == X86_GP && soft->vector == X86_SS_FAULT;
+    if (header && native->regs.rip == soft->regs.rip)
+        return EXCLUDE_HEADER;
+    bool refused = soft->vector == X86_GP && soft->regs.rip == in->regs.rip + in->code_len - last->len;
+    return last->op == X86_OP_XRSTOR && refused && native->regs.rip != soft->regs.rip ? EXCLUDE_COMPONENTS
+                                                                                      : EXCLUDE_NOT;
 }
 
 static bool saves_mxcsr_mask(unsigned op)
@@ -312,6 +374,7 @@ void exclude_mask_add(struct exclude_mask *m, const struct x86_insn *in, bool st
 {
     if (!strict)
         add_undefined_flags(m, in);
+    m->sp_carry |= in->op == X86_OP_RET_FAR && in->form == X86_FORM_I;
     m->mxcsr_mask |= saves_mxcsr_mask(in->op);
     for (size_t i = 0; i < sizeof host_values / sizeof host_values[0]; i++) {
         const struct host_value *v = &host_values[i];
@@ -350,11 +413,16 @@ void exclude_print(void)
     puts("Results not compared, being the host's own:");
     for (size_t i = 0; i < sizeof host_values / sizeof host_values[0]; i++)
         printf("  %-8s %s\n", x86_op_name(host_values[i].op), host_values[i].why);
-    puts("  INT1: RIP; a hypervisor that intercepts debug exceptions injects this one as a fault, so that RIP is that of the instruction");
+    puts("  INT1: RIP; a hypervisor that intercepts debug exceptions injects this one as a fault, so that RIP is that "
+         "of the instruction");
     puts("  null selectors in DS, ES, FS, GS: their RPL, which the return to user level clears before it can be seen");
-    puts("  RSP bits 32 to 63 when a far transfer has left 64-bit code: undefined in compatibility mode (SDM 1, 3.4.1.1)");
-    puts("  FXSAVE, XSAVE, XSAVEOPT, XSAVEC: bit 17 of the stored MXCSR_MASK, AMD's misaligned SSE mode, which the executor does not offer");
-    puts("  x87 error pointers (FOP, FIP, FDP) in the registers, on AMD unless an exception is pending: FXSAVE and XSAVE, by which the host's");
+    puts("  RSP bits 16 to 31 after RET FAR n on a 16-bit stack: n may carry into them or not");
+    puts("  RSP bits 32 to 63 when a far transfer has left 64-bit code: undefined in compatibility mode (SDM 1, "
+         "3.4.1.1)");
+    puts("  FXSAVE, XSAVE, XSAVEOPT, XSAVEC: bit 17 of the stored MXCSR_MASK, AMD's misaligned SSE mode, which the "
+         "executor does not offer");
+    puts("  x87 error pointers (FOP, FIP, FDP) in the registers, on AMD unless an exception is pending: FXSAVE and "
+         "XSAVE, by which the host's");
     puts("    kernel shows them, store zeros otherwise. FNSTENV and FNSAVE show them always, and are compared.");
     puts("Bytes the executor refuses by plan, whatever the host does:");
     puts("  VEX, EVEX and XOP maps other than BMI");

@@ -22,7 +22,11 @@ enum exclude_reason {
     EXCLUDE_PARTIAL,
     EXCLUDE_OFFSET,
     EXCLUDE_LENGTH,
+    EXCLUDE_HEADER,
+    EXCLUDE_LOOP,
     EXCLUDE_STUCK,
+    EXCLUDE_LIMIT,
+    EXCLUDE_ALIGN,
     EXCLUDE_RUNAWAY,
     EXCLUDE_UNSTABLE,
     EXCLUDE_TAINTED,
@@ -47,9 +51,10 @@ bool exclude_host_value(unsigned op);
 
 /* Parts of the state that an instruction leaves undefined or that depend on the host. */
 struct exclude_mask {
-    uint32_t flags;   /* bits of RFLAGS */
-    uint16_t gprs;    /* bit per register */
-    bool mxcsr_mask;  /* bit 17 of MXCSR_MASK in a saved image */
+    uint32_t flags;  /* bits of RFLAGS */
+    uint16_t gprs;   /* bit per register */
+    bool sp_carry;   /* bits 16 to 31 of ESP on a 16-bit stack */
+    bool mxcsr_mask; /* bit 17 of MXCSR_MASK in a saved image */
 };
 /* Add what `in` leaves undefined to *m. strict: undefined flags are compared too. */
 void exclude_mask_add(struct exclude_mask *m, const struct x86_insn *in, bool strict);
@@ -57,11 +62,21 @@ void exclude_mask_add(struct exclude_mask *m, const struct x86_insn *in, bool st
 /* Does this instruction, run with these registers, ask for state components that only the host has? */
 bool exclude_components(const struct x86_insn *in, const struct case_regs *g);
 
-/* Does this instruction, with these registers and bases, have a non-canonical offset in FS or GS, but a canonical address? */
+/*
+ * Does this instruction, with these registers and bases, have a non-canonical offset in FS or GS, but a canonical
+ * address?
+ */
 bool exclude_offset(const struct x86_insn *in, const struct case_regs *g);
 
-/* Undefined bytes with so many prefixes that, were they an instruction, it could exceed 15 bytes. p: X86_INSN_MAX bytes. */
+/*
+ * Undefined bytes with so many prefixes that, were they an instruction, it could exceed 15 bytes. p: X86_INSN_MAX
+ * bytes.
+ */
 bool exclude_may_be_long(const uint8_t *p, unsigned dec_mode);
+
+/* Reasons that show only in what both sides made of an instruction; EXCLUDE_NOT when there is none. */
+unsigned exclude_outcome(const struct case_in *in, const struct x86_insn *last, const struct case_out *native,
+                         const struct case_out *soft);
 
 /* Print all of the above for a reader. */
 void exclude_print(void);

@@ -10,8 +10,8 @@
 /* Of 100 cases, how many are streams of several instructions, how many random bytes; the others are one instruction. */
 #define STREAM_PERCENT 18u
 #define RANDOM_PERCENT 8u
-#define STEP_PERCENT 2u
-#define ATTEMPTS 400u
+#define STEP_PERCENT   2u
+#define ATTEMPTS       400u
 
 /* ---- Drawing ---- */
 
@@ -137,6 +137,7 @@ static void plan_random(struct gen_state *s, struct plan *p)
     gi->disp_bytes = 0;
     enum x86_dec_result res = x86_decode(gi->bytes, X86_INSN_MAX, dec, &gi->in);
     gi->len = res == X86_DEC_OK ? gi->in.len : X86_INSN_MAX;
+    gi->imm_at = gi->len; /* the bytes stay as they are */
     p->key[0] = COVER_NONE;
     p->n = 1;
     s->in->random_bytes = true;

@@ -14,20 +14,20 @@
 /* ---- Coverage keys: what counts as one (opcode, form) pair ---- */
 
 struct cover_key {
-    uint16_t row;  /* x86_encoding_at */
-    uint8_t mode;  /* enum case_mode */
-    uint8_t mem;   /* 1: memory operand */
-    uint8_t size;  /* operand size in bytes */
+    uint16_t row; /* x86_encoding_at */
+    uint8_t mode; /* enum case_mode */
+    uint8_t mem;  /* 1: memory operand */
+    uint8_t size; /* operand size in bytes */
 };
 
-#define COVER_MAX 8192u
+#define COVER_MAX  8192u
 #define COVER_NONE 0xffffu
 
 struct cover {
     unsigned count;
     unsigned start[CASE_MODES + 1]; /* keys of one mode are together */
     struct cover_key key[COVER_MAX];
-    uint8_t excluded[COVER_MAX];    /* enum exclude_reason of the whole pair, or 0 */
+    uint8_t excluded[COVER_MAX]; /* enum exclude_reason of the whole pair, or 0 */
 };
 
 /* Find every pair the table can produce in the first `modes` modes, by trying. Deterministic. */
@@ -43,7 +43,7 @@ struct gen_insn {
     uint8_t len;                 /* by the decoder */
     uint8_t disp_at, disp_bytes; /* displacement or moffs */
     uint8_t imm_at;
-    struct x86_insn in;          /* as decoded */
+    struct x86_insn in; /* as decoded */
 };
 
 unsigned gen_dec_mode(unsigned mode, const struct host *h);
@@ -60,10 +60,10 @@ void gen_random_bytes(struct rng *r, struct gen_insn *g);
 struct gen {
     const struct host *host;
     const struct cover *cover;
-    bool ldt;       /* segments of the LDT may be used */
-    unsigned modes; /* how many of enum case_mode work on this host */
-    int only_op;    /* draw nothing but this operation, or -1 */
-    int only_mode;  /* the same for enum case_mode */
+    bool ldt;             /* segments of the LDT may be used */
+    unsigned modes;       /* how many of enum case_mode work on this host */
+    int only_op;          /* draw nothing but this operation, or -1 */
+    int only_mode;        /* the same for enum case_mode */
     const uint8_t *fixed; /* these bytes instead of drawn ones, or NULL */
     unsigned fixed_len, fixed_mode;
 };
@@ -79,8 +79,8 @@ struct gen_state {
     struct rng *r;
     const struct gen *g;
     struct case_in *in;
-    uint32_t pinned;   /* registers that hold an address already */
-    uint64_t high;     /* 0 or ARENA_HIGH: which copy of the windows this case uses */
+    uint32_t pinned; /* registers that hold an address already */
+    uint64_t high;   /* 0 or ARENA_HIGH: which copy of the windows this case uses */
     uint64_t seg_base[6];
 };
 
@@ -92,7 +92,10 @@ uint64_t gen_target(struct rng *r, uint64_t high, unsigned bytes, unsigned align
 void gen_patch(struct gen_state *s, uint64_t lin, const void *bytes, unsigned len);
 /* Registers and memory for instruction `gi` at linear address `lin`; displacement bytes may change. */
 void gen_operands(struct gen_state *s, struct gen_insn *gi, uint64_t lin);
-/* What single operations want: divisors that divide, selectors that exist, frames, save areas. lin: where the memory operand is, or 0. */
+/*
+ * What single operations want: divisors that divide, selectors that exist, frames, save areas. lin: where the memory
+ * operand is, or 0.
+ */
 void gen_special(struct gen_state *s, struct gen_insn *gi, uint64_t lin);
 
 #endif

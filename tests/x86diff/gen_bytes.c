@@ -51,7 +51,8 @@ static void choose_mandatory(struct rng *r, const struct x86_encoding *e, struct
         add(p, 0xf2);
     else if (free_rep && rng_chance(r, is_string(e) ? 60 : 3))
         add(p, rng_chance(r, 70) ? 0xf3 : 0xf2);
-    if (e->prefix == X86_PFX_66 || (free_66 && rng_chance(r, e->prefix == X86_PFX_ANY || e->prefix == X86_PFX_NF ? 25 : 5)))
+    if (e->prefix == X86_PFX_66 ||
+        (free_66 && rng_chance(r, e->prefix == X86_PFX_ANY || e->prefix == X86_PFX_NF ? 25 : 5)))
         add(p, 0x66);
 }
 
@@ -226,7 +227,8 @@ bool gen_decode(struct gen_insn *g, unsigned dec_mode, const struct x86_encoding
 
 void gen_random_bytes(struct rng *r, struct gen_insn *g)
 {
-    static const uint8_t starts[] = {0x66, 0xf2, 0xf3, 0x67, 0xf0, 0x0f, 0x0f, 0x0f, 0x48, 0x41, 0x64, 0x2e, 0xd8, 0xdb, 0xdf, 0xc4, 0xff};
+    static const uint8_t starts[] = {0x66, 0xf2, 0xf3, 0x67, 0xf0, 0x0f, 0x0f, 0x0f, 0x48,
+                                     0x41, 0x64, 0x2e, 0xd8, 0xdb, 0xdf, 0xc4, 0xff};
     memset(g, 0, sizeof(*g));
     for (unsigned n = rng_below(r, 4); n > 0; n--)
         put(g, starts[rng_below(r, sizeof starts)]);

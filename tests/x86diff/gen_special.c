@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * What single operations want so that more happens than a fault: a generator that draws all operands blindly would see DIV overflow, LOCK
- * CMPXCHG fail and RET go astray nearly always.
+ * What single operations want so that more happens than a fault: a generator that draws all operands blindly would
+ * see DIV overflow, LOCK CMPXCHG fail and RET go astray nearly always.
  */
 #include <string.h>
 
@@ -37,7 +37,10 @@ static uint64_t data_pointer(struct gen_state *s, unsigned seg, unsigned bytes, 
     return gen_target(s->r, s->high, bytes, align) - s->seg_base[seg];
 }
 
-/* Where control may go: mostly a HLT after the case, sometimes anywhere in the window, sometimes nowhere. Offset in CS. */
+/*
+ * Where control may go: mostly a HLT after the case, sometimes anywhere in the window, sometimes nowhere. Offset in
+ * CS.
+ */
 static uint64_t code_pointer(struct gen_state *s)
 {
     struct rng *r = s->r;
@@ -52,10 +55,13 @@ static uint64_t code_pointer(struct gen_state *s)
 
 static uint16_t selector(struct gen_state *s, bool code)
 {
-    static const uint16_t fixed[] = {0, 1, 3, SEL_DATA, SEL_CODE32, SEL_CODE64, 0x10, 0x18, 0x2a, 0x28, 0x43, 0x53, 0x63, 0xfff3, 0x8b};
+    static const uint16_t fixed[] = {0,    1,    3,    SEL_DATA, SEL_CODE32, SEL_CODE64, 0x10, 0x18,
+                                     0x2a, 0x28, 0x43, 0x53,     0x63,       0xfff3,     0x8b};
     struct rng *r = s->r;
     if (code && rng_chance(r, 70))
-        return s->in->mode == CASE_64 && rng_chance(r, 70) ? SEL_CODE64 : rng_chance(r, 70) ? SEL_CODE32 : (uint16_t)LDT_SEL(LDT_CODE32);
+        return s->in->mode == CASE_64 && rng_chance(r, 70) ? SEL_CODE64
+               : rng_chance(r, 70)                         ? SEL_CODE32
+                                                           : (uint16_t)LDT_SEL(LDT_CODE32);
     if (s->g->ldt && rng_chance(r, 45))
         return (uint16_t)(LDT_SEL(rng_below(r, LDT_COUNT + 1)) - (rng_chance(r, 10) ? 1u : 0));
     return fixed[rng_below(r, sizeof fixed / sizeof fixed[0])];
@@ -78,7 +84,8 @@ static void set_rm(struct gen_state *s, const struct gen_insn *gi, uint64_t lin,
 static uint64_t stack_linear(struct gen_state *s)
 {
     uint64_t sp = *gpr(s, X86_RSP);
-    if (s->in->mode != CASE_64 && (s->in->regs.sel[X86_SS] == LDT_SEL(LDT_DATA16) || s->in->regs.sel[X86_SS] == LDT_SEL(LDT_DOWN16)))
+    if (s->in->mode != CASE_64 &&
+        (s->in->regs.sel[X86_SS] == LDT_SEL(LDT_DATA16) || s->in->regs.sel[X86_SS] == LDT_SEL(LDT_DOWN16)))
         sp = (uint16_t)sp;
     return sp + (s->in->mode == CASE_64 ? 0 : s->seg_base[X86_SS]);
 }
@@ -97,7 +104,8 @@ static void want_divide(struct gen_state *s, struct gen_insn *gi)
     if (rng_chance(s->r, 20))
         return;
     if (size == 1)
-        set(s, X86_RAX, rng_chance(s->r, 50) ? rng_below(s->r, 256) : (rax & ~UINT64_C(0xffff)) | rng_below(s->r, 0x2000));
+        set(s, X86_RAX,
+            rng_chance(s->r, 50) ? rng_below(s->r, 256) : (rax & ~UINT64_C(0xffff)) | rng_below(s->r, 0x2000));
     else if (gi->in.op == X86_OP_DIV)
         set(s, X86_RDX, rng_chance(s->r, 60) ? 0 : rng_below(s->r, 256));
     else
@@ -149,7 +157,8 @@ static void want_string(struct gen_state *s, struct gen_insn *gi)
     if (rng_chance(r, 92))
         pin(s, X86_RSI, data_pointer(s, gi->in.seg, 256, rng_chance(r, 50) ? 8 : 1));
     if (rng_chance(r, 92))
-        pin(s, X86_RDI, same ? *gpr(s, X86_RSI) + rng_below(r, 40) : data_pointer(s, X86_ES, 256, rng_chance(r, 50) ? 8 : 1));
+        pin(s, X86_RDI,
+            same ? *gpr(s, X86_RSI) + rng_below(r, 40) : data_pointer(s, X86_ES, 256, rng_chance(r, 50) ? 8 : 1));
     s->high = low;
     if (rng_chance(r, 96))
         pin(s, X86_RCX, counts[rng_below(r, sizeof counts / sizeof counts[0])]);
@@ -274,9 +283,7 @@ static void want_float_memory(struct gen_state *s, struct gen_insn *gi, uint64_t
             value_f80(s->r, b);
         gen_patch(s, lin, b, 10);
         break;
-    default:
-        value_vec(s->r, b);
-        gen_patch(s, lin, b, 16);
+    default: value_vec(s->r, b); gen_patch(s, lin, b, 16);
     }
 }
 

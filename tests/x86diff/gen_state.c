@@ -87,7 +87,7 @@ static void random_x87(struct rng *r, struct fx_image *fx)
     unsigned flags = rng_chance(r, 20) ? rng_below(r, 128) : 0;
     if (rng_chance(r, 70)) /* mostly nothing pending */
         flags &= fx->fcw | 0x40u;
-    flags &= (flags & 1) != 0 ? 0x7fu : 0x3fu; /* stack fault comes with invalid */
+    flags &= (flags & 1u) != 0u ? 0x7fu : 0x3fu; /* stack fault comes with invalid */
     unsigned pending = flags & ~(unsigned)fx->fcw & 0x3f;
     fx->fsw = (uint16_t)(flags | top << 11 | (rng_below(r, 8) << 8) | rng_below(r, 2) << 14 | (pending ? 0x8080u : 0));
     fx->ftw = (uint8_t)(rng_chance(r, 60) ? 0xff : rng_below(r, 256));
@@ -99,7 +99,8 @@ static void random_sse(struct rng *r, struct fx_image *fx)
 {
     uint32_t mxcsr = 0x1f80;
     if (rng_chance(r, 50))
-        mxcsr |= rng_below(r, 4) << 13 | rng_below(r, 2) << 15 | rng_below(r, 2) << 6 | (rng_chance(r, 30) ? rng_below(r, 64) : 0);
+        mxcsr |= rng_below(r, 4) << 13 | rng_below(r, 2) << 15 | rng_below(r, 2) << 6 |
+                 (rng_chance(r, 30) ? rng_below(r, 64) : 0);
     if (rng_chance(r, 15))
         mxcsr = (mxcsr & ~0x1f80u) | rng_below(r, 64) << 7;
     fx->mxcsr = mxcsr;
@@ -124,7 +125,8 @@ static void segments64(struct gen_state *s)
 
 static unsigned random_data_segment(struct rng *r)
 {
-    static const uint8_t data[] = {LDT_DATA16, LDT_DATA16, LDT_DATA32, LDT_DATA32, LDT_RO, LDT_DOWN16, LDT_DOWN32, LDT_SMALL, LDT_CODE32};
+    static const uint8_t data[] = {LDT_DATA16, LDT_DATA16, LDT_DATA32, LDT_DATA32, LDT_RO,
+                                   LDT_DOWN16, LDT_DOWN32, LDT_SMALL,  LDT_CODE32};
     return LDT_SEL(data[rng_below(r, sizeof data)]);
 }
 
@@ -199,7 +201,7 @@ void gen_registers(struct gen_state *s)
 
 static unsigned preferred_align(struct rng *r, const struct x86_insn *in)
 {
-    unsigned n = in->msize != 0 ? in->msize : 16;
+    unsigned n = in->msize != 0 ? in->msize : 16u;
     if (x86_op_family(in->op) == X86_FAM_XSAVE && in->msize == 0)
         return rng_chance(r, 92) ? 64 : 16;
     if (n == 16)

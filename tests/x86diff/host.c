@@ -6,7 +6,10 @@
 
 enum cpuid_reg { EAX, EBX, ECX, EDX };
 
-/* Where CPUID says that the host has what a user-mode instruction needs. The other features concern the privileged only. */
+/*
+ * Where CPUID says that the host has what a user-mode instruction needs. The other features concern the privileged
+ * only.
+ */
 static const struct bit {
     uint8_t feature;
     uint8_t reg;

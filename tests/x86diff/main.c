@@ -75,7 +75,10 @@ static bool parse_op(const char *s, struct options *o)
 
 static bool parse_mode(const char *s, struct options *o)
 {
-    o->only_mode = strcmp(s, "64") == 0 ? CASE_64 : strcmp(s, "32") == 0 ? CASE_32 : strcmp(s, "16") == 0 ? CASE_16 : -1;
+    o->only_mode = strcmp(s, "64") == 0   ? CASE_64
+                   : strcmp(s, "32") == 0 ? CASE_32
+                   : strcmp(s, "16") == 0 ? CASE_16
+                                          : -1;
     return o->only_mode >= 0;
 }
 
@@ -137,7 +140,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 static void print_key(const struct cover_key *k)
 {
     static const char *const modes[CASE_MODES] = {"64", "32", "16"};
-    static const char *const maps[X86_MAP_COUNT] = {"", "0F ", "0F 38 ", "0F 3A ", "VEX 0F ", "VEX 0F 38 ", "VEX 0F 3A "};
+    static const char *const maps[X86_MAP_COUNT] = {"",        "0F ",        "0F 38 ",    "0F 3A ",
+                                                    "VEX 0F ", "VEX 0F 38 ", "VEX 0F 3A "};
     const struct x86_encoding *e = x86_encoding_at(k->row);
     printf("    %s-bit code: %s%02X", modes[k->mode], maps[e->map], e->opcode);
     if (e->reg >= 0)
@@ -177,7 +181,8 @@ static void print_skips(const struct shared *sh, const struct totals *t)
             printf("  %llu cases not judged: %s\n", (unsigned long long)sh->res.skipped[i], exclude_text(i));
     }
     if (sh->res.modes < 3)
-        printf("  %s code not run natively: this kernel offers no %s\n", sh->res.modes < 2 ? "32- and 16-bit" : "16-bit",
+        printf("  %s code not run natively: this kernel offers no %s\n",
+               sh->res.modes < 2 ? "32- and 16-bit" : "16-bit",
                sh->res.modes < 2 ? "32-bit code segment" : "modify_ldt");
 }
 
@@ -212,9 +217,10 @@ static void print_vectors(const struct shared *sh)
 static bool print_report(const struct shared *sh, bool crashed)
 {
     struct totals t = count_pairs(sh);
-    bool judge_coverage = sh->opt.only_op < 0 && sh->opt.code_len == 0 && sh->opt.only_mode < 0 && sh->opt.count >= 500000;
-    printf("x86diff: seed %llu, cases %llu to %llu\n", (unsigned long long)sh->opt.seed, (unsigned long long)sh->opt.first,
-           (unsigned long long)(sh->opt.first + sh->opt.count - 1));
+    bool judge_coverage =
+        sh->opt.only_op < 0 && sh->opt.code_len == 0 && sh->opt.only_mode < 0 && sh->opt.count >= 500000;
+    printf("x86diff: seed %llu, cases %llu to %llu\n", (unsigned long long)sh->opt.seed,
+           (unsigned long long)sh->opt.first, (unsigned long long)(sh->opt.first + sh->opt.count - 1));
     print_failures(sh);
     print_skips(sh, &t);
     if (sh->opt.verbose)
@@ -228,11 +234,12 @@ static bool print_report(const struct shared *sh, bool crashed)
     }
     bool covered = !judge_coverage || (uint64_t)t.never * 100 < t.pairs;
     bool good = !crashed && covered && sh->res.mismatches == 0 && sh->res.cases == sh->opt.count;
-    printf("x86diff: %s: %llu cases (%llu instructions), %llu mismatches; %u of %u (opcode, form) pairs compared, %u never (%u.%02u %%), "
+    printf("x86diff: %s: %llu cases (%llu instructions), %llu mismatches; %u of %u (opcode, form) pairs compared, %u "
+           "never (%u.%02u %%), "
            "%u excluded\n",
            good ? "ok" : "FAILED", (unsigned long long)sh->res.cases, (unsigned long long)sh->res.insns,
-           (unsigned long long)sh->res.mismatches, t.compared, t.pairs, t.never, t.never * 100 / (t.pairs ? t.pairs : 1),
-           t.never * 10000 / (t.pairs ? t.pairs : 1) % 100, t.excluded_all);
+           (unsigned long long)sh->res.mismatches, t.compared, t.pairs, t.never,
+           t.never * 100 / (t.pairs ? t.pairs : 1), t.never * 10000 / (t.pairs ? t.pairs : 1) % 100, t.excluded_all);
     return good;
 }
 
@@ -246,8 +253,8 @@ static bool wait_worker(const struct shared *sh, const pid_t *pids)
         return true;
     for (unsigned i = 0; i < sh->opt.jobs; i++) {
         if (pids[i] == pid && WIFSIGNALED(status))
-            printf("CRASH: the executor's process died of signal %d; again: x86diff --replay %llu:%llu\n", WTERMSIG(status),
-                   (unsigned long long)sh->opt.seed, (unsigned long long)sh->res.at[i]);
+            printf("CRASH: the executor's process died of signal %d; again: x86diff --replay %llu:%llu\n",
+                   WTERMSIG(status), (unsigned long long)sh->opt.seed, (unsigned long long)sh->res.at[i]);
     }
     return false;
 }

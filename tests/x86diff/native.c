@@ -17,7 +17,7 @@
 #include "tests/x86diff/native_channel.h"
 
 #define ALTSTACK_BYTES (256u * 1024)
-#define PATIENCE_NS 300000000 /* without progress for this long, a case is a runaway */
+#define PATIENCE_NS    300000000 /* without progress for this long, a case is a runaway */
 
 struct native {
     struct native_channel *ch;
@@ -66,7 +66,10 @@ static bool wait_child(struct native *n, uint32_t *seen)
     return progress;
 }
 
-/* Give up the case the child hangs in or died of, and go on with a new child. False when even that brings no progress. */
+/*
+ * Give up the case the child hangs in or died of, and go on with a new child. False when even that brings no
+ * progress.
+ */
 static bool replace_child(struct native *n)
 {
     stop_child(n);
@@ -115,7 +118,8 @@ struct native *native_new(const struct templates *t, char *err, size_t err_bytes
         return NULL;
     }
     if (!start_child(n) || !native_run(n, 0)) {
-        snprintf(err, err_bytes, "start the native child: it ended at once; memfd, sigaltstack and seccomp filters are needed");
+        snprintf(err, err_bytes,
+                 "start the native child: it ended at once; memfd, sigaltstack and seccomp filters are needed");
         native_free(n);
         return NULL;
     }

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * What the child and its parent share, mapped at a fixed address because the child's entry code must find it without any register.
+ * What the child and its parent share, mapped at a fixed address because the child's entry code must find it without
+ * any register.
  */
 #ifndef CAISSON_TESTS_X86DIFF_NATIVE_CHANNEL_H
 #define CAISSON_TESTS_X86DIFF_NATIVE_CHANNEL_H
@@ -20,12 +21,12 @@ struct native_channel {
     uint16_t out_sel[4];       /* 48: DS ES FS GS */
     uint16_t in_sel[4];        /* 56 */
 
-    _Atomic uint32_t turn;     /* futex: who works */
-    uint32_t count;            /* cases in this batch */
-    _Atomic uint32_t next;     /* case being run */
+    _Atomic uint32_t turn; /* futex: who works */
+    uint32_t count;        /* cases in this batch */
+    _Atomic uint32_t next; /* case being run */
     bool have_ldt, ldt_avl;
-    bool running;              /* the child is inside case `next` */
-    uint8_t *store;            /* writable view of the child's memory */
+    bool running;   /* the child is inside case `next` */
+    uint8_t *store; /* writable view of the child's memory */
     const struct templates *templates;
     struct case_in in[NATIVE_BATCH];
     struct case_out out[NATIVE_BATCH];
@@ -34,7 +35,8 @@ struct native_channel {
 enum { TURN_PARENT, TURN_CHILD };
 
 /* The child's life; never returns. ch: at CHANNEL_ADDRESS. */
-_Noreturn void native_child(struct native_channel *ch, const struct templates *t, uint8_t *altstack, size_t altstack_bytes);
+_Noreturn void native_child(struct native_channel *ch, const struct templates *t, uint8_t *altstack,
+                            size_t altstack_bytes);
 
 /* Let no system call through but those of signal handling, futex and exit; others raise SIGSYS. 0 or -errno. */
 int native_confine(void);

@@ -13,9 +13,10 @@
 #include "tests/x86diff/native_channel.h"
 
 /*
- * Signal entry. The case may have left any segment register, FS base or flag (alignment checks!) behind: save what the kernel's frame does
- * not hold, put the C library's own back, and let native_step collect this case and prepare the next. Then load the next case's segment
- * state and return into it. 158 is arch_prctl: 0x1001 sets the GS base, 0x1002 FS, 0x1003 gets FS, 0x1004 GS.
+ * Signal entry. The case may have left any segment register, FS base or flag (alignment checks!) behind: save what
+ * the kernel's frame does not hold, put the C library's own back, and let native_step collect this case and prepare
+ * the next. Then load the next case's segment state and return into it. 158 is arch_prctl: 0x1001 sets the GS base,
+ * 0x1002 FS, 0x1003 gets FS, 0x1004 GS.
  */
 /* clang-format off */
 __asm__(".pushsection .text.native_entry,\"ax\",@progbits\n"
@@ -181,7 +182,8 @@ void native_step(int sig, ucontext_t *uc, struct native_channel *ch)
 static bool map_at(uint64_t lin, int fd, unsigned page, int prot)
 {
     void *want = (void *)(uintptr_t)lin;
-    return mmap(want, ARENA_PAGE, prot, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd, (off_t)page * ARENA_PAGE) == want;
+    return mmap(want, ARENA_PAGE, prot, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd,
+                (off_t)page * ARENA_PAGE) == want;
 }
 
 static bool map_windows(uint64_t shift, int fd)
@@ -193,7 +195,8 @@ static bool map_windows(uint64_t shift, int fd)
             return false;
     }
     for (unsigned i = 0; i < ARENA_CODE_BYTES / ARENA_PAGE; i++) {
-        if (!map_at(ARENA_CODE + shift + (uint64_t)i * ARENA_PAGE, fd, ARENA_STORE_CODE / ARENA_PAGE + i, PROT_READ | PROT_EXEC))
+        if (!map_at(ARENA_CODE + shift + (uint64_t)i * ARENA_PAGE, fd, ARENA_STORE_CODE / ARENA_PAGE + i,
+                    PROT_READ | PROT_EXEC))
             return false;
     }
     return true;
@@ -261,7 +264,8 @@ static bool set_signals(uint8_t *altstack, size_t bytes)
     return true;
 }
 
-_Noreturn void native_child(struct native_channel *ch, const struct templates *t, uint8_t *altstack, size_t altstack_bytes)
+_Noreturn void native_child(struct native_channel *ch, const struct templates *t, uint8_t *altstack,
+                            size_t altstack_bytes)
 {
     ch->store = map_store();
     if (ch->store == NULL || !set_signals(altstack, altstack_bytes))

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Random numbers that are the same everywhere: xoshiro256**, seeded by splitmix64. Source: Blackman and Vigna, "Scrambled linear
- * pseudorandom number generators", 2019.
+ * Random numbers that are the same everywhere: xoshiro256**, seeded by splitmix64. Source: Blackman and Vigna,
+ * "Scrambled linear pseudorandom number generators", 2019.
  */
 #ifndef CAISSON_TESTS_X86DIFF_RNG_H
 #define CAISSON_TESTS_X86DIFF_RNG_H

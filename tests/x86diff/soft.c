@@ -9,43 +9,43 @@
 
 /* ---- The machine around the cpu: guest-physical pages ---- */
 
-#define STORE_GPA UINT64_C(0x10000) /* the arena's backing store */
-#define GDT_GPA UINT64_C(0x1000)
-#define LDT_GPA UINT64_C(0x2000)
-#define TSS_GPA UINT64_C(0x3000)
-#define IDT_GPA UINT64_C(0x4000)
-#define STACK_GPA UINT64_C(0x5000)
+#define STORE_GPA    UINT64_C(0x10000) /* the arena's backing store */
+#define GDT_GPA      UINT64_C(0x1000)
+#define LDT_GPA      UINT64_C(0x2000)
+#define TSS_GPA      UINT64_C(0x3000)
+#define IDT_GPA      UINT64_C(0x4000)
+#define STACK_GPA    UINT64_C(0x5000)
 #define HANDLERS_GPA UINT64_C(0x6000)
-#define TABLES_GPA UINT64_C(0x20000) /* page tables: the first is the root */
-#define TABLES 24u
-#define GUEST_BYTES (TABLES_GPA + (uint64_t)TABLES * ARENA_PAGE)
+#define TABLES_GPA   UINT64_C(0x20000) /* page tables: the first is the root */
+#define TABLES       24u
+#define GUEST_BYTES  (TABLES_GPA + (uint64_t)TABLES * ARENA_PAGE)
 
 /* Supervisor linear addresses, as an operating system would choose them. */
-#define GDT_LIN UINT64_C(0xfffffe0000001000)
-#define LDT_LIN UINT64_C(0xffff880000000000)
-#define TSS_LIN UINT64_C(0xfffffe0000003000)
-#define IDT_LIN UINT64_C(0xfffffe0000000000)
-#define STACK_LIN UINT64_C(0xfffffe0000005000)
+#define GDT_LIN      UINT64_C(0xfffffe0000001000)
+#define LDT_LIN      UINT64_C(0xffff880000000000)
+#define TSS_LIN      UINT64_C(0xfffffe0000003000)
+#define IDT_LIN      UINT64_C(0xfffffe0000000000)
+#define STACK_LIN    UINT64_C(0xfffffe0000005000)
 #define HANDLERS_LIN UINT64_C(0xffffffff81000000) /* of vector n: HLT at 16 n */
-#define GDT_BYTES 128u
-#define KERNEL_CS 0x10u
+#define GDT_BYTES    128u
+#define KERNEL_CS    0x10u
 
-#define PTE_P 0x1u
-#define PTE_W 0x2u
-#define PTE_U 0x4u
+#define PTE_P  0x1u
+#define PTE_W  0x2u
+#define PTE_U  0x4u
 #define PTE_AD 0x60u
 #define PTE_NX (UINT64_C(1) << 63)
 
 /* Instructions a case may take: more are a runaway. */
-#define BUDGET 300000u
+#define BUDGET 20000000u
 
 struct soft {
     struct x86_cpu *cpu;
     uint8_t *guest;
     const struct templates *templates;
-    bool ldt_avl;    /* the host's kernel sets the AVL bit in LDT entries */
-    unsigned tables; /* used */
-    struct x86_state base; /* everything a case does not set */
+    bool ldt_avl;           /* the host's kernel sets the AVL bit in LDT entries */
+    unsigned tables;        /* used */
+    struct x86_state base;  /* everything a case does not set */
     struct x86_event event; /* the exception that ended the case */
     bool got_event;
 };
@@ -73,17 +73,20 @@ static void map_windows(struct soft *s, uint64_t shift)
         const struct arena_page *p = &arena_pages[i];
         uint64_t bits = p->kind == ARENA_RW ? PTE_U | PTE_W | PTE_NX : PTE_U | PTE_NX;
         if (p->kind != ARENA_HOLE)
-            map_page(s, ARENA_DATA + shift + (uint64_t)i * ARENA_PAGE, STORE_GPA + (uint64_t)p->backing * ARENA_PAGE, bits);
+            map_page(s, ARENA_DATA + shift + (uint64_t)i * ARENA_PAGE, STORE_GPA + (uint64_t)p->backing * ARENA_PAGE,
+                     bits);
     }
     for (unsigned i = 0; i < ARENA_CODE_BYTES / ARENA_PAGE; i++)
-        map_page(s, ARENA_CODE + shift + (uint64_t)i * ARENA_PAGE, STORE_GPA + ARENA_STORE_CODE + (uint64_t)i * ARENA_PAGE, PTE_U);
+        map_page(s, ARENA_CODE + shift + (uint64_t)i * ARENA_PAGE,
+                 STORE_GPA + ARENA_STORE_CODE + (uint64_t)i * ARENA_PAGE, PTE_U);
 }
 
 /* ---- Descriptors ---- */
 
 /*
- * The host's GDT as far as user level can see it: LAR and LSL answer for what they may name. What they refuse faults alike whether it is
- * absent or privileged, so it stays zero here. The base is zero for all a kernel puts there for users.
+ * The host's GDT as far as user level can see it: LAR and LSL answer for what they may name. What they refuse faults
+ * alike whether it is absent or privileged, so it stays zero here. The base is zero for all a kernel puts there for
+ * users.
  */
 static uint64_t host_descriptor(uint16_t sel)
 {
@@ -115,8 +118,9 @@ static void make_tables(struct soft *s)
 }
 
 /*
- * Gates for what user code may raise by INT n, as the host has them, and a TSS without I/O bitmap. Exceptions do not come here, the
- * callback takes them before delivery; software interrupts are delivered, and the handler's HLT ends the run.
+ * Gates for what user code may raise by INT n, as the host has them, and a TSS without I/O bitmap. Exceptions do not
+ * come here, the callback takes them before delivery; software interrupts are delivered, and the handler's HLT ends
+ * the run.
  */
 static void make_gates(struct soft *s)
 {
@@ -130,7 +134,8 @@ static void make_gates(struct soft *s)
     for (unsigned i = 0; i < sizeof open_vectors; i++) {
         unsigned v = open_vectors[i];
         uint64_t to = HANDLERS_LIN + 16u * v, dpl = v == 1 ? 0 : 3;
-        const uint64_t gate[2] = {(to & 0xffff) | (uint64_t)KERNEL_CS << 16 | (UINT64_C(0x8e) | dpl << 5) << 40 | (to >> 16 & 0xffff) << 48,
+        const uint64_t gate[2] = {(to & 0xffff) | (uint64_t)KERNEL_CS << 16 | (UINT64_C(0x8e) | dpl << 5) << 40 |
+                                      (to >> 16 & 0xffff) << 48,
                                   to >> 32};
         memcpy(s->guest + IDT_GPA + 16u * v, gate, sizeof gate);
     }
@@ -237,14 +242,16 @@ static void base_state(struct soft *s, const struct host *h)
     x86_cpu_get_state(s->cpu, b);
     b->cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_PG;
     b->cr3 = TABLES_GPA;
-    b->cr4 = X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_UMIP;
+    b->cr4 = X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
+             X86_CR4_UMIP;
     b->cr4 |= x86_feature_has(&h->features, X86_F_XSAVE) ? X86_CR4_OSXSAVE : 0;
     b->cr4 |= x86_feature_has(&h->features, X86_F_FSGSBASE) ? X86_CR4_FSGSBASE : 0;
     b->efer = X86_EFER_SCE | X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE;
     b->xcr0 = 3;
     b->gdtr = (struct x86_dtr){.base = GDT_LIN, .limit = GDT_BYTES - 1};
     b->idtr = (struct x86_dtr){.base = IDT_LIN, .limit = ARENA_PAGE - 1};
-    b->seg[X86_LDTR] = (struct x86_seg){.sel = 0x50, .base = LDT_LIN, .limit = LDT_COUNT * 8 - 1, .attr = X86_SEG_P | 2};
+    b->seg[X86_LDTR] =
+        (struct x86_seg){.sel = 0x50, .base = LDT_LIN, .limit = LDT_COUNT * 8 - 1, .attr = X86_SEG_P | 2};
     b->seg[X86_TR] = (struct x86_seg){.sel = 0x40, .base = TSS_LIN, .limit = 0x67, .attr = X86_SEG_P | 11};
     b->activity = X86_ACTIVE;
 }
@@ -339,7 +346,9 @@ void soft_run(struct soft *s, const struct case_in *in, struct case_out *out)
     out->end = END_OTHER;
     if (x86_cpu_set_state(s->cpu, &st) == 0) {
         enum x86_exit e = x86_cpu_run(s->cpu, BUDGET);
-        out->end = e == X86_EXIT_CALLBACK && s->got_event ? END_EXCEPTION : e == X86_EXIT_BUDGET ? END_RUNAWAY : END_OTHER;
+        out->end = e == X86_EXIT_CALLBACK && s->got_event ? END_EXCEPTION
+                   : e == X86_EXIT_BUDGET                 ? END_RUNAWAY
+                                                          : END_OTHER;
         x86_cpu_get_state(s->cpu, &st);
     }
     case_from_state(s, &st, out);

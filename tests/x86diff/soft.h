@@ -15,7 +15,7 @@ struct soft;
 struct host {
     struct x86_features features; /* of those the executor supports, the ones this host has too */
     bool amd;
-    unsigned dec_flags;           /* X86_DEC_AMD or 0 */
+    unsigned dec_flags; /* X86_DEC_AMD or 0 */
 };
 struct host host_detect(void);
 

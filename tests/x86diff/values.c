@@ -43,9 +43,10 @@ uint64_t value_int(struct rng *r)
 
 uint32_t value_f32(struct rng *r)
 {
-    static const uint32_t corner[] = {0,          0x3f800000, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x7f800000, 0x7fc00000,
-                                      0x7fa00000, 0x7f800001, 0x7fffffff, 0x3f000000, 0x40000000, 0x4effffff, 0x4f000000, 0x4f000001,
-                                      0x5effffff, 0x5f000000, 0x3f7fffff, 0x3f800001, 0x46ffff00, 0x47000000, 0x3fc00000, 0x40200000};
+    static const uint32_t corner[] = {0,          0x3f800000, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff,
+                                      0x7f800000, 0x7fc00000, 0x7fa00000, 0x7f800001, 0x7fffffff, 0x3f000000,
+                                      0x40000000, 0x4effffff, 0x4f000000, 0x4f000001, 0x5effffff, 0x5f000000,
+                                      0x3f7fffff, 0x3f800001, 0x46ffff00, 0x47000000, 0x3fc00000, 0x40200000};
     uint64_t v = rng_next(r);
     uint32_t sign = (uint32_t)(v & 1) << 31;
     switch (v >> 8 & 7) {
@@ -111,9 +112,11 @@ static void put80(uint8_t out[10], uint64_t mant, uint16_t se)
 
 void value_f80(struct rng *r, uint8_t out[10])
 {
-    static const uint16_t exps[] = {0, 0, 1, 0x3fff, 0x3ffe, 0x4000, 0x7ffe, 0x7fff, 0x7fff, 0x403e, 0x401e, 0x400e, 0x3fdf, 0x43fe, 0x3c00};
-    static const uint64_t mants[] = {UINT64_C(1) << 63, 0xffffffffffffffff, 0x8000000000000001, 0xc000000000000000, 0xa000000000000000,
-                                     0xfffffffffffff800, 0x8000000000000400, 0xffffff0000000000, 0x8000008000000000};
+    static const uint16_t exps[] = {0,      0,      1,      0x3fff, 0x3ffe, 0x4000, 0x7ffe, 0x7fff,
+                                    0x7fff, 0x403e, 0x401e, 0x400e, 0x3fdf, 0x43fe, 0x3c00};
+    static const uint64_t mants[] = {UINT64_C(1) << 63,  0xffffffffffffffff, 0x8000000000000001,
+                                     0xc000000000000000, 0xa000000000000000, 0xfffffffffffff800,
+                                     0x8000000000000400, 0xffffff0000000000, 0x8000008000000000};
     uint64_t v = rng_next(r), w = rng_next(r);
     uint16_t sign = (uint16_t)((v & 1) << 15);
     uint64_t mant = v & 2 ? mants[rng_below(r, sizeof mants / sizeof mants[0])] : w | UINT64_C(1) << 63;
@@ -124,7 +127,10 @@ void value_f80(struct rng *r, uint8_t out[10])
     case 2: put80(out, mant, sign | e); break;
     case 3:
     case 4: put80(out, mant, (uint16_t)(sign | (0x3fe0 + (v >> 16 & 63)))); break;
-    case 5: put80(out, (w | UINT64_C(1) << 63) & UINT64_C(0xffff000000000000), (uint16_t)(sign | (0x3fff + (v >> 16 & 31)))); break;
+    case 5:
+        put80(out, (w | UINT64_C(1) << 63) & UINT64_C(0xffff000000000000),
+              (uint16_t)(sign | (0x3fff + (v >> 16 & 31))));
+        break;
     case 6: put80(out, w, (uint16_t)(v >> 16)); break;
     default: put80(out, w, sign | e); break;
     }

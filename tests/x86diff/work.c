@@ -40,7 +40,8 @@ static bool make_sides(struct worker *w)
     w->soft = w->native != NULL ? soft_new(w->templates, &sh->host, native_ldt_avl(w->native), err, sizeof err) : NULL;
     if (w->soft == NULL)
         fprintf(stderr, "x86diff: %s\n", err);
-    w->gen = (struct gen){.host = &sh->host, .cover = &sh->cover, .ldt = sh->res.ldt, .modes = sh->res.modes, .only_op = sh->opt.only_op};
+    w->gen = (struct gen){
+        .host = &sh->host, .cover = &sh->cover, .ldt = sh->res.ldt, .modes = sh->res.modes, .only_op = sh->opt.only_op};
     w->gen.only_mode = sh->opt.only_mode;
     w->gen.fixed = sh->opt.code_len != 0 ? sh->opt.code : NULL;
     w->gen.fixed_len = sh->opt.code_len;
@@ -77,24 +78,42 @@ static struct x86_insn last_insn(const struct worker *w, const struct case_in *i
     return insn;
 }
 
+static bool has_branch(const struct worker *w, const struct case_in *in)
+{
+    struct x86_insn insn;
+    for (unsigned i = 0, at = 0; i < in->insns; at += in->insn_len[i++]) {
+        x86_decode(in->code + at, in->code_len - at, gen_dec_mode(in->mode, w->gen.host), &insn);
+        if (insn.form == X86_FORM_REL)
+            return true;
+    }
+    return false;
+}
+
 /* Reason why a mismatch is none, or EXCLUDE_NOT. */
-static unsigned excuse(struct worker *w, const struct case_in *in, const struct case_out *native, const struct case_out *soft)
+static unsigned excuse(struct worker *w, const struct case_in *in, const struct case_out *native,
+                       const struct case_out *soft)
 {
     if (native->end == END_SYSCALL)
         return EXCLUDE_HIDDEN;
     if (native->end == END_RUNAWAY && soft->end == END_RUNAWAY)
         return EXCLUDE_RUNAWAY;
     struct x86_insn last = last_insn(w, in);
+    unsigned why = exclude_outcome(in, &last, native, soft);
+    if (why != EXCLUDE_NOT)
+        return why;
     bool far_call = last.op == X86_OP_CALL_FAR || last.op == X86_OP_CALL_FAR_IND;
     if (native->end == END_RUNAWAY && far_call && (in->regs.sel[X86_SS] & 4))
         return EXCLUDE_STUCK;
     if (exclude_components(&last, &native->regs))
         return EXCLUDE_COMPONENTS;
-    if (last.op == X86_OP_POPA && native->vector == soft->vector && native->regs.rip == soft->regs.rip && native->cr2 == soft->cr2 &&
+    if ((last.op == X86_OP_POPA || last.op == X86_OP_PUSHA) && native->vector == soft->vector &&
+        native->regs.rip == soft->regs.rip && native->cr2 == soft->cr2 &&
         native->regs.rip != in->regs.rip + in->code_len)
         return EXCLUDE_PARTIAL;
     if (in->mode == CASE_64 && native->vector == X86_GP && exclude_offset(&last, &native->regs))
         return EXCLUDE_OFFSET;
+    if (native->end == END_EXCEPTION && soft->end == END_RUNAWAY && has_branch(w, in))
+        return EXCLUDE_LOOP;
     bool refused = soft->vector == X86_UD && soft->regs.rip == in->regs.rip;
     if (in->random_bytes && refused && native->vector == X86_GP && native->regs.rip == in->regs.rip &&
         exclude_may_be_long(in->code, gen_dec_mode(in->mode, w->gen.host)))
@@ -106,7 +125,10 @@ static unsigned excuse(struct worker *w, const struct case_in *in, const struct 
     return EXCLUDE_NOT;
 }
 
-/* Instruction k of a stream alone, from the state that k-1 instructions left natively. True when both sides agree on it. */
+/*
+ * Instruction k of a stream alone, from the state that k-1 instructions left natively. True when both sides agree on
+ * it.
+ */
 static bool agrees_alone(struct worker *w, const struct case_in *whole, unsigned k)
 {
     struct case_in in = *whole;
@@ -157,7 +179,8 @@ static void print_again(const struct worker *w, const struct case_in *in)
     fflush(stdout);
 }
 
-static void report(struct worker *w, const struct case_in *in, const struct exclude_mask *m, const struct case_out *native)
+static void report(struct worker *w, const struct case_in *in, const struct exclude_mask *m,
+                   const struct case_out *native)
 {
     struct results *res = &w->sh->res;
     count(&res->mismatches);
@@ -208,8 +231,8 @@ static void investigate(struct worker *w, const struct case_in *failed, const st
     if (why != EXCLUDE_NOT) {
         count(&res->skipped[why]);
         if (w->sh->opt.verbose)
-            printf("NOT JUDGED seed %llu case %llu, last %s: %s\n", (unsigned long long)in.seed, (unsigned long long)in.number,
-                   x86_op_name(last_insn(w, &in).op), exclude_text(why));
+            printf("NOT JUDGED seed %llu case %llu, last %s: %s\n", (unsigned long long)in.seed,
+                   (unsigned long long)in.number, x86_op_name(last_insn(w, &in).op), exclude_text(why));
         return;
     }
     native = run_both(w, &in, &w->soft_out);
@@ -232,7 +255,9 @@ static void note_coverage(struct worker *w, const struct case_in *in, const stru
     count(&res->vectors[native->vector & 31]);
 }
 
-/* Compare what the batch gave; those that disagree are listed, because looking into them needs the native side again. */
+/*
+ * Compare what the batch gave; those that disagree are listed, because looking into them needs the native side again.
+ */
 static unsigned judge_batch(struct worker *w, unsigned n, unsigned failed[NATIVE_BATCH], struct case_out *kept)
 {
     unsigned bad = 0;
@@ -342,7 +367,8 @@ static bool segment_works(struct native *n, uint16_t cs, uint64_t base)
     if (!native_run(n, 1))
         return false;
     const struct case_out *out = native_outcomes(n);
-    return out->end == END_EXCEPTION && out->vector == X86_GP && out->regs.sel[X86_CS] == cs && out->regs.rip == in->regs.rip;
+    return out->end == END_EXCEPTION && out->vector == X86_GP && out->regs.sel[X86_CS] == cs &&
+           out->regs.rip == in->regs.rip;
 }
 
 bool work_probe(struct shared *sh)

@@ -202,7 +202,7 @@ struct x86_cpu {
     bool amd;
     atomic_flag *bus_lock;
     uint64_t insns;
-    uint64_t events; /* deliveries attempted by the run loop */
+    uint64_t events_left; /* exceptions and interrupts until this run ends */
 
     /* mmu.c */
     uint64_t pdpte[4]; /* PAE: loaded with CR3 */

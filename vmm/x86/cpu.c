@@ -165,8 +165,11 @@ static bool control_possible(const struct x86_cpu *c, const struct x86_state *s)
         return false;
     if ((s->cr4 & (X86_CR4_LA57 | X86_CR4_PKE | X86_CR4_VME | X86_CR4_PVI)) != 0 || (s->cr3 >> c->phys_bits) != 0)
         return false;
-    return (s->xcr0 & 1) != 0 && (s->rflags & X86_FL_VM) == 0 && (s->fpu.mxcsr >> 16) == 0;
+    return (s->xcr0 & 1) != 0 && (s->fpu.mxcsr >> 16) == 0 && (s->dr6 | s->dr7) >> 32 == 0;
 }
+
+/* All bits of RFLAGS that exist, but for virtual-8086 mode. */
+#define RFLAGS_POSSIBLE (UINT64_C(0x3f7fd7) & ~(uint64_t)X86_FL_VM)
 
 static unsigned state_cpl(const struct x86_state *s)
 {
@@ -191,7 +194,8 @@ static bool event_possible(const struct x86_event *ev)
 
 static bool state_possible(const struct x86_cpu *c, const struct x86_state *s)
 {
-    return control_possible(c, s) && bases_possible(s) && event_possible(&s->pending) && s->activity <= X86_WAIT_SIPI;
+    return control_possible(c, s) && bases_possible(s) && event_possible(&s->pending) &&
+           (s->rflags & ~RFLAGS_POSSIBLE) == 0 && s->activity <= X86_WAIT_SIPI;
 }
 
 static void set_system(struct x86_cpu *c, const struct x86_state *s)
@@ -234,6 +238,8 @@ int x86_cpu_set_state(struct x86_cpu *c, const struct x86_state *s)
     memcpy(c->r, s->gpr, sizeof(s->gpr));
     c->rip = s->rip;
     memcpy(c->seg, s->seg, sizeof(s->seg));
+    if (!(s->cr0 & X86_CR0_PE))
+        c->seg[X86_SS].attr &= ~X86_SEG_DPL; /* the level is 0, and stays so when protection goes on */
     c->gdtr = s->gdtr;
     c->idtr = s->idtr;
     set_system(c, s);

@@ -134,7 +134,7 @@ struct x86_mem_access {
 struct x86_ops {
     /*
      * Host address of the page at gpa (4 KiB aligned) and its rights, or NULL when accesses must go through read and
-     * write. The address stays valid until x86_cpu_flush_memory has been asked for and the cpu has left x86_run or
+     * write. The address stays valid until X86_SIG_FLUSH has been signalled and the cpu has left x86_cpu_run or
      * passed a block boundary.
      */
     uint8_t *(*page)(void *ctx, uint64_t gpa, unsigned *rights);

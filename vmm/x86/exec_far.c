@@ -490,7 +490,9 @@ static int iret_protected(struct x86_cpu *c, const struct x86_insn *in, uint64_t
     bool with_stack = c->long64 || (v[1] & 3) > c->cpl;
     if (!x86_long_mode(c) && c->cpl == 0 && in->size == 4 && (v[2] & X86_FL_VM))
         return x86_gp0(c);
-    int r = return_code(c, (uint16_t)v[1], v[0], &t);
+    int r = c->long64 ? X86_NEXT : touch_outer(c, in, st, 0, v[1]);
+    if (!x86_failed(r))
+        r = return_code(c, (uint16_t)v[1], v[0], &t);
     if (!x86_failed(r) && c->amd)
         r = x86_code_check_rip(c, &t.cs, t.rip, 0); /* before SS; Intel checks it last */
     if (!x86_failed(r) && with_stack && !c->long64)

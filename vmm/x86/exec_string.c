@@ -306,7 +306,8 @@ STR_INLINE int repeat(struct x86_cpu *c, const struct x86_insn *in, string_step 
     unsigned left = REP_BOUND, n;
     int r = X86_NEXT;
     if (count == 0)
-        return in->op == X86_OP_INS || in->op == X86_OP_OUTS ? may_use_port(c, (uint16_t)c->r[X86_RDX], size) : X86_NEXT;
+        return in->op == X86_OP_INS || in->op == X86_OP_OUTS ? may_use_port(c, (uint16_t)c->r[X86_RDX], size)
+                                                             : X86_NEXT;
     do {
         n = 0;
         if (count >= CHUNK_MIN && left >= CHUNK_MIN && !(c->eflags & (X86_FL_DF | X86_FL_TF)))

@@ -298,12 +298,14 @@ static int check_aligned(struct x86_cpu *c, const struct x86_insn *in, unsigned 
 {
     uint64_t ea = x86_ea(c, in), lin = c->segbase[in->seg] + ea;
     bool odd = (lin & (align - 1)) != 0;
-    if (odd && (align == 64 || c->long64))
-        return x86_gp0(c); /* before limit and canonical form, which may be #SS; FXSAVE goes by the limit first */
+    if (odd && align == 64)
+        return x86_gp0(c); /* before limit and canonical form, which may be #SS; FXSAVE goes by those first */
     if (c->long64 && !x86_canonical(lin))
         return x86_raise_error(c, x86_stack_seg(in) ? X86_SS_FAULT : X86_GP, 0);
     int r = x86_linear(c, in, ea, 1, write, &lin);
-    return !x86_failed(r) && odd ? x86_gp0(c) : r;
+    if (x86_failed(r) || !odd)
+        return r;
+    return x86_raise_error(c, c->ac_on ? X86_AC : X86_GP, 0);
 }
 
 /* ---- FXSAVE, FXRSTOR ---- */

@@ -486,7 +486,8 @@ int x86_rmw_begin_slow(struct x86_cpu *c, uint64_t lin, unsigned size, bool lock
     }
     m->copy = true;
     m->p = m->buf;
-    if (lock)
+    /* Only over memory: a callback may wait for another cpu, which must not wait for the lock then. */
+    if (lock && s.part[0].host != NULL && (s.n == 1 || s.part[1].host != NULL))
         bus_lock(c, m);
     r = span_read(c, &s, m->buf);
     if (x86_failed(r))

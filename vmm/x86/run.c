@@ -31,11 +31,12 @@ static int report(struct x86_cpu *c, const struct x86_event *ev)
 static int deliver(struct x86_cpu *c, const struct x86_event *ev)
 {
     c->activity = X86_ACTIVE;
-    c->events++;
     if (!CONFIG_X86_SYSTEM)
         return report(c, ev);
     int r = x86_deliver(c, ev);
-    return r == X86_EXIT ? (int)c->exit : GO_ON;
+    if (r == X86_EXIT)
+        return (int)c->exit;
+    return --c->events_left == 0 ? X86_EXIT_BUDGET : GO_ON;
 }
 
 /* Interrupts that are deliverable between these two instructions. */
@@ -265,13 +266,9 @@ static int turn(struct x86_cpu *c)
 }
 
 /*
- * What bounds a run. Exceptions are bounded as well: a guest whose handler faults at its first instruction completes
- * none at all.
+ * Besides instructions a run is bounded in exceptions: a guest whose handler faults at its first instruction completes
+ * none at all. This many are allowed on top of one for each instruction.
  */
-struct budget {
-    uint64_t insns, events; /* values of the cpu's counters at which the run ends */
-};
-
 #define EVENTS_MORE 64u
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
@@ -279,14 +276,7 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static struct budget budget_make(const struct x86_cpu *c, uint64_t max_insns)
-{
-    uint64_t n = max_insns == 0 ? UINT64_MAX : max_insns;
-    return (struct budget){.insns = add_capped(c->insns, n),
-                           .events = add_capped(c->events, add_capped(n, EVENTS_MORE))};
-}
-
-static enum x86_exit run_until(struct x86_cpu *c, struct budget stop)
+static enum x86_exit run_until(struct x86_cpu *c, uint64_t stop)
 {
     for (;;) {
         int go = GO_ON;
@@ -298,7 +288,7 @@ static enum x86_exit run_until(struct x86_cpu *c, struct budget stop)
             go = turn(c);
         if (x86_unlikely(go != GO_ON))
             return (enum x86_exit)go;
-        if (x86_unlikely(c->insns >= stop.insns || c->events >= stop.events))
+        if (x86_unlikely(c->insns >= stop))
             return c->activity == X86_HALTED ? X86_EXIT_HALT : X86_EXIT_BUDGET;
     }
 }
@@ -308,7 +298,9 @@ enum x86_exit x86_cpu_run(struct x86_cpu *c, uint64_t max_insns)
     c->step_one = max_insns == 1;
     c->cur = NULL;
     x86_mode_update(c);
-    enum x86_exit e = run_until(c, budget_make(c, max_insns));
+    uint64_t n = max_insns == 0 ? UINT64_MAX : max_insns;
+    c->events_left = add_capped(n, EVENTS_MORE);
+    enum x86_exit e = run_until(c, add_capped(c->insns, n));
     if (c->step_one) {
         c->step_one = false;
         x86_mode_update(c);

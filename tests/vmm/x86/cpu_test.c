@@ -47,7 +47,7 @@ static void impossible_states_are_refused(void **state)
     struct x86_fixture *f = *state;
     struct x86_state good, bad, after;
     x86_cpu_get_state(f->cpu, &good);
-    for (unsigned i = 0; i < 9; i++) {
+    for (unsigned i = 0; i < 12; i++) {
         bad = good;
         bad.gpr[0] = 99;
         switch (i) {
@@ -59,6 +59,9 @@ static void impossible_states_are_refused(void **state)
         case 5: bad.xcr0 = 2; break;                    /* x87 state off */
         case 6: bad.cr3 |= UINT64_C(1) << 60; break;    /* beyond the physical width */
         case 7: bad.rflags |= 0x20000; break;           /* virtual-8086 mode */
+        case 8: bad.rflags |= 0x8000; break;            /* reserved */
+        case 9: bad.dr7 |= UINT64_C(1) << 40; break;    /* reserved */
+        case 10: bad.pending.kind = 7; break;           /* no such event */
         default: bad.fpu.mxcsr |= 0x10000; break;       /* reserved */
         }
         assert_int_not_equal(x86_cpu_set_state(f->cpu, &bad), 0);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/x86_fixture.h"
+#include "vmm/x86/core.h"
 
 #define PAGE ((uint64_t)X86_FIXTURE_DATA) /* the page most tests use; the next one follows it */
 #define NEXT (PAGE + 4096)
@@ -275,6 +276,21 @@ static void translation_heeds_a_change_of_the_memory_layout(void **state)
     free(old);
 }
 
+/* Tags have 4094 different generations; a stale entry must not come back to life when they are used up. */
+static void generations_start_anew_with_an_empty_tlb(void **state)
+{
+    struct x86_fixture *f = *state;
+    for (unsigned flushes = 4092; flushes < 4097; flushes++) {
+        set_pte(f, PAGE, PAGE | P | RW | US);
+        assert_int_equal(load(f, PAGE), X86_FIXTURE_OK);
+        *x86_fixture_pte(f, PAGE) = 0;
+        for (unsigned i = 0; i < flushes; i++)
+            x86_tlb_flush(f->cpu, false);
+        x86_fixture_rewind(f);
+        assert_int_equal(x86_fixture_step(f), 14);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -296,6 +312,7 @@ int main(void)
         CASE(alignment_check_needs_user_am_and_ac),
         CASE(translate_probes_without_setting_bits),
         CASE(invlpg_drops_all_of_a_large_page),
+        CASE(generations_start_anew_with_an_empty_tlb),
         CASE(translation_heeds_a_change_of_the_memory_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,7 +171,7 @@ $(OUT)/x86diff $(OUT)/bench-cpu:
 $(OUT)/guests/%.bin: tests/guests/%.S tests/guests/guest.ld $(wildcard tests/guests/*.inc tests/guests/*.h)
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@)
-	$(Q)gcc -c -I. -o $(@:.bin=.o) $<
+	$(Q)gcc -c -Wa,--fatal-warnings -I. -o $(@:.bin=.o) $<
 	$(Q)ld -T tests/guests/guest.ld -m elf_x86_64 --oformat binary --build-id=none -o $@ $(@:.bin=.o)
 
 $(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a

@@ -254,8 +254,10 @@ static int on_hypercall(void *ctx, const struct x86_insn *in)
 {
     struct embedder *e = ctx;
     require(in == x86_cpu_current(e->cpu) && (in->op == X86_OP_VMCALL || in->op == X86_OP_VMMCALL));
-    x86_cpu_set_gpr(e->cpu, X86_RAX, x86_cpu_gpr(e->cpu, X86_RCX));
-    return answer(e, true);
+    int r = answer(e, true);
+    if (r == X86_CB_OK)
+        x86_cpu_set_gpr(e->cpu, X86_RAX, x86_cpu_gpr(e->cpu, X86_RCX));
+    return r;
 }
 
 static int on_exception(void *ctx, const struct x86_event *ev)

@@ -294,6 +294,15 @@ static bool canonical(uint64_t a)
     return (a + (UINT64_C(1) << 47)) >> 48 == 0;
 }
 
+/* Where a bit string's element of `size` bytes lies, relative to the operand: the bit number is signed. */
+static uint64_t bit_string_offset(uint64_t bit, unsigned size)
+{
+    int64_t n = size == 8 ? (int64_t)bit : size == 4 ? (int32_t)bit : (int16_t)bit;
+    int64_t bits = (int64_t)size * 8;
+    int64_t element = (n - (n & (bits - 1))) / bits; /* rounded down */
+    return (uint64_t)element * size;
+}
+
 bool exclude_offset(const struct x86_insn *in, const struct case_regs *g)
 {
     bool string = x86_op_family(in->op) == X86_FAM_STR;
@@ -303,7 +312,7 @@ bool exclude_offset(const struct x86_insn *in, const struct case_regs *g)
     uint64_t ea = string ? g->gpr[X86_RSI] : (uint64_t)in->disp + (in->base < 16 ? g->gpr[in->base] : 0);
     ea += in->index < 16 ? g->gpr[in->index] << in->scale : 0;
     if (in->op >= X86_OP_BT && in->op <= X86_OP_BTC && in->form == X86_FORM_RM_R)
-        ea += (uint64_t)((int64_t)g->gpr[in->reg] >> 3); /* the bit's byte; exact only at 64 bits */
+        ea += bit_string_offset(g->gpr[in->reg], in->size);
     uint64_t base = in->seg == X86_FS ? g->fs_base : g->gs_base;
     return !canonical(ea) && canonical(ea + base);
 }

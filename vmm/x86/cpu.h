@@ -225,7 +225,7 @@ enum x86_exit {
     X86_EXIT_BUDGET,   /* max_insns reached */
     X86_EXIT_KICK,     /* x86_cpu_kick */
     X86_EXIT_CALLBACK, /* a callback asked for it; RIP is at the instruction */
-    X86_EXIT_HALT,     /* HLT done; wait for an interrupt, then run again */
+    X86_EXIT_HALT,     /* HLT done; wait for an interrupt, unless one is signalled already, then run again */
     X86_EXIT_SHUTDOWN  /* triple fault */
 };
 

@@ -288,12 +288,12 @@ static bool after_slice(struct vp *v, enum x86_exit e, unsigned seen, uint64_t b
  */
 static void pin_vp(const struct vp *v)
 {
-    const cpu_set_t *all = &v->m->cores;
-    unsigned n = v->index % (unsigned)CPU_COUNT(all);
+    cpu_set_t all = v->m->cores; /* a copy: the macros of some C libraries drop const */
+    unsigned n = v->index % (unsigned)CPU_COUNT(&all);
     cpu_set_t one;
     CPU_ZERO(&one);
     for (unsigned i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, all) && n-- == 0)
+        if (CPU_ISSET(i, &all) && n-- == 0)
             CPU_SET(i, &one);
     (void)pthread_setaffinity_np(pthread_self(), sizeof(one), &one); /* without it the test is only weaker */
 }

@@ -256,8 +256,8 @@ int x86_cpu_inject(struct x86_cpu *c, const struct x86_event *ev);
 
 /*
  * Translate a linear address as the cpu would, now, at privilege cpl (0 or 3); no accessed or dirty bit is set when
- * probe is true. An address that is not canonical is reported as a page that is not there. Returns 0 with *gpa, the page-fault error code + 1, or -EIO when a callback refused to read a page
- * table.
+ * probe is true. An address that is not canonical is reported as a page that is not there. Returns 0 with *gpa, the
+ * page-fault error code + 1, or -EIO when a callback refused to read a page table.
  */
 int x86_cpu_translate(struct x86_cpu *c, uint64_t gva, enum x86_access kind, unsigned cpl, bool probe, uint64_t *gpa);
 

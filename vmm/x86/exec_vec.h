@@ -3,9 +3,9 @@
  *
  * What the files of the MMX and SSE executor share: a 128-bit value, registers, operand loads.
  *
- * Arithmetic is done by the host's own instruction of the same name, in a "stub": a function of destination and source values that knows
- * neither the guest nor memory. MMX forms run on 64-bit halves of XMM registers, for the host's MMX would disturb its x87 state. A legacy
- * SSE instruction keeps the upper half of the YMM register.
+ * Arithmetic is done by the host's own instruction of the same name, in a "stub": a function of destination and source
+ * values that knows neither the guest nor memory. MMX forms run on 64-bit halves of XMM registers, for the host's MMX
+ * would disturb its x87 state. A legacy SSE instruction keeps the upper half of the YMM register.
  */
 #ifndef CAISSON_VMM_X86_EXEC_VEC_H
 #define CAISSON_VMM_X86_EXEC_VEC_H
@@ -53,7 +53,10 @@ static inline unsigned x86_mm_rm(const struct x86_insn *in)
     return in->rm & 7u;
 }
 
-/* The 16-byte memory operand; aligned: a multiple of 16 or #GP(0). Source: Intel SDM volume 1, 10.4.1.1; volume 2, 2.4. */
+/*
+ * The 16-byte memory operand; aligned: a multiple of 16 or #GP(0). Source: Intel SDM volume 1, 10.4.1.1; volume 2,
+ * 2.4.
+ */
 static inline int x86_vec_load16(struct x86_cpu *c, const struct x86_insn *in, bool aligned, union x86_vec *u)
 {
     uint64_t lin;

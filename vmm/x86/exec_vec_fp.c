@@ -45,7 +45,7 @@ CMP(ps) CMP(pd) CMP(ss) CMP(sd)
     {                                                                                                                  \
         const uint32_t host = X86_MXCSR_INIT;                                                                          \
         type v;                                                                                                        \
-        __asm__ volatile(X86_FP_ASM(insn " %3, %0") : "=&r"(v), "+m"(mxcsr) : "m"(host), "x"(s->v));                    \
+        __asm__ volatile(X86_FP_ASM(insn " %3, %0") : "=&r"(v), "+m"(mxcsr) : "m"(host), "x"(s->v));                   \
         d->q[0] = v;                                                                                                   \
         return mxcsr;                                                                                                  \
     }
@@ -289,7 +289,10 @@ static int do_to_mmx(struct x86_cpu *c, const struct x86_insn *in)
     return r;
 }
 
-/* CVTPI2PD from memory has nothing to do with MMX; nor has CVTPI2PS on AMD. Source: Intel SDM volume 2, CVTPI2PS, CVTPI2PD; measured. */
+/*
+ * CVTPI2PD from memory has nothing to do with MMX; nor has CVTPI2PS on AMD. Source: Intel SDM volume 2, CVTPI2PS,
+ * CVTPI2PD; measured.
+ */
 static bool from_mmx_moves(const struct x86_cpu *c, const struct x86_insn *in)
 {
     return !(in->flags & X86_IF_MEM) || (in->op == X86_OP_CVTPI2PS && !c->amd);
@@ -322,8 +325,8 @@ static int do_from_mmx(struct x86_cpu *c, const struct x86_insn *in)
 /* ---- Dot products ---- */
 
 /*
- * One multiplication of the selected elements (zeros elsewhere), then pairwise sums until one is left; each step reports its own exceptions
- * and may stop there.
+ * One multiplication of the selected elements (zeros elsewhere), then pairwise sums until one is left; each step
+ * reports its own exceptions and may stop there.
  */
 static int dot_product(struct x86_cpu *c, bool dbl, union x86_vec *a, union x86_vec *b)
 {

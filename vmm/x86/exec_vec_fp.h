@@ -24,8 +24,8 @@
 #define X86_MXCSR_CONTROL 0xffc0u
 
 /*
- * d = d op s under mxcsr, in which all exceptions are masked and no flag is set; returns MXCSR as the instruction left it. The host's own
- * MXCSR is the default before and after.
+ * d = d op s under mxcsr, in which all exceptions are masked and no flag is set; returns MXCSR as the instruction left
+ * it. The host's own MXCSR is the default before and after.
  */
 typedef uint32_t x86_fp_stub(union x86_vec *d, const union x86_vec *s, uint32_t mxcsr);
 
@@ -46,22 +46,25 @@ typedef uint32_t x86_fp_stub(union x86_vec *d, const union x86_vec *s, uint32_t 
 #define X86_FP_STUB(name) X86_FP_STUB_AS(name, #name " %3, %0")
 
 /*
- * The slow half of x86_fp_run: some exception is not masked. Same arguments, control as in the stub but with the guest's masks.
+ * The slow half of x86_fp_run: some exception is not masked. Same arguments, control as in the stub but with the
+ * guest's masks.
  */
 int x86_fp_run_unmasked(struct x86_cpu *c, unsigned op, x86_fp_stub *fn, uint32_t control, union x86_vec *d,
                         const union x86_vec *s);
 
 /*
- * The precision flag of an operation that traps on overflow or underflow tells about the result with an unbounded exponent, which the
- * masked instruction does not. op: enum x86_op; d, s: its operands; open: exceptions not masked (flag positions); fl: flags of the masked
- * run, UE set if tiny. Returns fl with PE as it ought to be. Pure. Source: IEEE 754-1985, 7.3 and 7.4; Intel SDM volume 1, 4.9.1.5.
+ * The precision flag of an operation that traps on overflow or underflow tells about the result with an unbounded
+ * exponent, which the masked instruction does not. op: enum x86_op; d, s: its operands; open: exceptions not masked
+ * (flag positions); fl: flags of the masked run, UE set if tiny. Returns fl with PE as it ought to be. Pure. Source:
+ * IEEE 754-1985, 7.3 and 7.4; Intel SDM volume 1, 4.9.1.5.
  */
 uint32_t x86_fp_trapped_precision(unsigned op, const union x86_vec *d, const union x86_vec *s, uint32_t control,
                                   uint32_t open, uint32_t fl);
 
 /*
- * Run a stub under the guest's control word. c: flags are merged into its MXCSR. control: X86_MXCSR_CONTROL bits. d: the result, unchanged
- * on a fault. Returns X86_NEXT, or X86_FAULT (#XM, or #UD without CR4.OSXMMEXCPT) with the flags set.
+ * Run a stub under the guest's control word. c: flags are merged into its MXCSR. control: X86_MXCSR_CONTROL bits. d:
+ * the result, unchanged on a fault. Returns X86_NEXT, or X86_FAULT (#XM, or #UD without CR4.OSXMMEXCPT) with the flags
+ * set.
  */
 static inline int x86_fp_run_with(struct x86_cpu *c, unsigned op, x86_fp_stub *fn, uint32_t control, union x86_vec *d,
                                   const union x86_vec *s)

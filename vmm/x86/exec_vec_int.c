@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * MMX and SSE: integer arithmetic, logic, shifts, packing; and the bit-exact floating-point moves (logic, unpack, duplicate).
- * One stub per instruction, one table, a few handlers for the operand forms.
- * Source: Intel SDM volume 2, each instruction; AMD APM volumes 4 and 5.
+ * MMX and SSE: integer arithmetic, logic, shifts, packing; and the bit-exact floating-point moves (logic, unpack,
+ * duplicate). One stub per instruction, one table, a few handlers for the operand forms. Source: Intel SDM volume 2,
+ * each instruction; AMD APM volumes 4 and 5.
  */
 #include "vmm/x86/exec_vec.h"
 

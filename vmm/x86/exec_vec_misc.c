@@ -1,9 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * MMX and SSE: permutations and selections under an immediate or under XMM0. Written out in C: as host instructions each immediate would
- * need a stub of its own.
- * Source: Intel SDM volume 2, each instruction; AMD APM volume 4.
+ * MMX and SSE: permutations and selections under an immediate or under XMM0. Written out in C: as host instructions
+ * each immediate would need a stub of its own. Source: Intel SDM volume 2, each instruction; AMD APM volume 4.
  */
 #include "vmm/x86/exec_vec.h"
 

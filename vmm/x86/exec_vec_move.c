@@ -326,7 +326,9 @@ static int do_movq2dq(struct x86_cpu *c, const struct x86_insn *in)
     return X86_NEXT;
 }
 
-/* Like every MMX instruction EMMS clears TOP, then all registers become empty. Source: Intel SDM volume 3, table 13-2. */
+/*
+ * Like every MMX instruction EMMS clears TOP, then all registers become empty. Source: Intel SDM volume 3, table 13-2.
+ */
 static int do_emms(struct x86_cpu *c, const struct x86_insn *in)
 {
     (void)in;
@@ -389,8 +391,8 @@ static int do_pmovmskb_mmx(struct x86_cpu *c, const struct x86_insn *in)
 /* ---- Masked stores ---- */
 
 /*
- * Store the bytes of u whose mask byte has its top bit set, at rDI. All len bytes must be writable whatever the mask says, as silicon has
- * it; nothing is written otherwise. Runs of bytes are written at once.
+ * Store the bytes of u whose mask byte has its top bit set, at rDI. All len bytes must be writable whatever the mask
+ * says, as silicon has it; nothing is written otherwise. Runs of bytes are written at once.
  */
 static int store_masked(struct x86_cpu *c, const struct x86_insn *in, const union x86_vec *u, const union x86_vec *mask,
                         unsigned len)

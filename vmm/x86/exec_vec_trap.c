@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * SSE floating point with unmasked exceptions. The instruction is never run with an exception unmasked: what would trap, and with which
- * flags, follows from masked runs.
- * Source: Intel SDM volume 1, 4.9.1, 4.9.2, 11.5.2, 11.5.3; the finer points as processors do them.
+ * SSE floating point with unmasked exceptions. The instruction is never run with an exception unmasked: what would
+ * trap, and with which flags, follows from masked runs. Source: Intel SDM volume 1, 4.9.1, 4.9.2, 11.5.2, 11.5.3; the
+ * finer points as processors do them.
  */
 #include "vmm/x86/exec_vec_fp.h"
 
@@ -11,8 +11,9 @@
 #define RANGE  (X86_MXCSR_OE | X86_MXCSR_UE)
 
 /*
- * Flags of an operation under the control word's masks. An unmasked exception found in any operand stops the instruction before it
- * computes: flags of results stay clear. Unmasked underflow means tiny, exact or not, and switches FTZ off; a run with FTZ shows tininess.
+ * Flags of an operation under the control word's masks. An unmasked exception found in any operand stops the
+ * instruction before it computes: flags of results stay clear. Unmasked underflow means tiny, exact or not, and
+ * switches FTZ off; a run with FTZ shows tininess.
  */
 static uint32_t flags_unmasked(unsigned op, x86_fp_stub *fn, uint32_t control, uint32_t open, union x86_vec *d,
                                const union x86_vec *s)
@@ -99,7 +100,10 @@ X86_FP_STUB(addsd) X86_FP_STUB(subsd) X86_FP_STUB(mulsd) X86_FP_STUB(divsd) X86_
         [DIV] = {fp_divss, fp_divsd}, [CVT] = {fp_cvtsd2ss, fp_cvtsd2ss},
 };
 
-/* The same on the host's x87, whose exponent is wide enough never to overflow here: status word after it. cw: rounds like the original. */
+/*
+ * The same on the host's x87, whose exponent is wide enough never to overflow here: status word after it. cw: rounds
+ * like the original.
+ */
 typedef uint16_t wide_stub(const union x86_vec *a, const union x86_vec *b, uint16_t cw);
 
 #define WIDE(name, text, part)                                                                                         \

@@ -114,8 +114,8 @@ static inline void x86_feature_set(struct x86_features *f, unsigned bit, bool on
 
 /*
  * All features the executor implements, less those it borrows from the host's own instructions when the host lacks
- * them. Some work through the embedder, who masks those it does not serve: APIC, X2APIC, TSC_DEADLINE, TSC_ADJUST, ARAT,
- * MTRR, MCE, MCA, INVTSC, HYPERVISOR, VMCALL. Pure but for CPUID on the host; any thread.
+ * them. Some work through the embedder, who masks those it does not serve: APIC, X2APIC, TSC_DEADLINE, TSC_ADJUST,
+ * ARAT, MTRR, MCE, MCA, INVTSC, HYPERVISOR, VMCALL. Pure but for CPUID on the host; any thread.
  */
 struct x86_features x86_features_supported(void);
 

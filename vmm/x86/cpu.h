@@ -139,6 +139,11 @@ struct x86_ops {
      */
     uint8_t *(*page)(void *ctx, uint64_t gpa, unsigned *rights);
     /*
+     * The guest is about to write to a page that page() gave out without X86_PAGE_W: true when page() gives that right
+     * now (a dirty log has taken note, say); NULL: it never does. The write is then direct, and atomic when locked.
+     */
+    bool (*grant_write)(void *ctx, uint64_t gpa);
+    /*
      * Accesses to what page() does not grant: MMIO, unmapped or protected memory. Return enum x86_cb (FAULT is not
      * allowed).
      */
@@ -199,7 +204,7 @@ void x86_cpu_free(struct x86_cpu *c);
  */
 void x86_cpu_reset(struct x86_cpu *c, bool init);
 
-/* Copy the state out. Always succeeds. */
+/* Copy the state out. Always succeeds. In a callback RIP may still be that of an earlier instruction of the block. */
 void x86_cpu_get_state(struct x86_cpu *c, struct x86_state *out);
 /*
  * Take over a state. -EINVAL, with the cpu unchanged, when it could not exist (reserved bits, paging without

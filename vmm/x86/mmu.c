@@ -183,6 +183,15 @@ uint8_t *x86_phys_page(struct x86_cpu *c, uint64_t gpa, unsigned *rights)
     return e->host;
 }
 
+uint8_t *x86_phys_page_write(struct x86_cpu *c, uint64_t gpa, unsigned *rights)
+{
+    uint8_t *host = x86_phys_page(c, gpa, rights);
+    if (host == NULL || (*rights & X86_PAGE_W) || c->ops->grant_write == NULL || !c->ops->grant_write(c->opaque, gpa))
+        return host;
+    c->mmu->pcache[(gpa >> 12) & (X86_PCACHE_SIZE - 1)].gpa = ~UINT64_C(0);
+    return x86_phys_page(c, gpa, rights);
+}
+
 /* ---- Translation ---- */
 
 /* The TLB view and walk flags of an access. */
@@ -212,7 +221,7 @@ static int translate_miss(struct x86_cpu *c, uint64_t lin, bool write, struct vi
         return r;
     unsigned rights;
     uint64_t page_gpa = w.gpa & X86_PAGE_MASK, page = lin & X86_PAGE_MASK;
-    uint8_t *host = x86_phys_page(c, page_gpa, &rights);
+    uint8_t *host = write ? x86_phys_page_write(c, page_gpa, &rights) : x86_phys_page(c, page_gpa, &rights);
     out->gpa = w.gpa;
     out->host = NULL;
     out->code = false;

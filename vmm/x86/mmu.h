@@ -66,6 +66,8 @@ int x86_mmu_fetch(struct x86_cpu *c, uint64_t lin, struct x86_xlat *out);
 
 /* Direct host address of the page gpa and its rights, or NULL. Cached. */
 uint8_t *x86_phys_page(struct x86_cpu *c, uint64_t gpa, unsigned *rights);
+/* The same for an access that writes: asks the embedder for the right if it is missing. */
+uint8_t *x86_phys_page_write(struct x86_cpu *c, uint64_t gpa, unsigned *rights);
 
 /* Forget every host address: the embedder's memory layout changed. */
 void x86_mmu_forget(struct x86_cpu *c);

@@ -54,12 +54,22 @@ static int read_entry(struct x86_cpu *c, struct level *lv, unsigned size)
     return x86_from_cb(c, c->ops->read(c->opaque, &a, &lv->entry), X86_GP);
 }
 
+/* Where the entry can be written directly, or NULL. */
+static uint8_t *entry_to_write(struct x86_cpu *c, const struct level *lv)
+{
+    unsigned rights;
+    uint8_t *page = x86_phys_page_write(c, lv->gpa & X86_PAGE_MASK, &rights);
+    return page != NULL && (rights & X86_PAGE_W) ? page + (lv->gpa & 0xfff) : NULL;
+}
+
 /* Set bits in an entry if it is still what we read. Returns X86_NEXT, X86_EXIT, or -1 to walk again. */
 static int set_bits(struct x86_cpu *c, struct level *lv, unsigned size, uint64_t bits)
 {
     uint64_t new = lv->entry | bits;
     if (new == lv->entry)
         return X86_NEXT;
+    if (x86_unlikely(lv->host == NULL))
+        lv->host = entry_to_write(c, lv);
     if (x86_unlikely(lv->host == NULL)) {
         struct x86_mem_access a = {.gpa = lv->gpa, .len = size, .kind = X86_ACCESS_WRITE, .walk = true};
         return x86_from_cb(c, c->ops->write(c->opaque, &a, &new), X86_GP);

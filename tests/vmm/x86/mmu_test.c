@@ -291,6 +291,86 @@ static void generations_start_anew_with_an_empty_tlb(void **state)
     }
 }
 
+/* An embedder with a dirty log: pages come without the right to write until the guest asks for it. */
+struct dirty_log {
+    uint8_t *mem;
+    bool dirty[X86_FIXTURE_BYTES / 4096];
+    bool refuse;
+    unsigned grants, writes;
+};
+
+static uint8_t *log_page(void *ctx, uint64_t gpa, unsigned *rights)
+{
+    struct dirty_log *d = ctx;
+    if (gpa >= X86_FIXTURE_BYTES)
+        return NULL;
+    *rights = X86_PAGE_R | X86_PAGE_X | (d->dirty[gpa / 4096] ? X86_PAGE_W : 0);
+    return d->mem + gpa;
+}
+
+static bool log_grant(void *ctx, uint64_t gpa)
+{
+    struct dirty_log *d = ctx;
+    d->grants++;
+    d->dirty[gpa / 4096] = !d->refuse;
+    return !d->refuse;
+}
+
+static int log_write(void *ctx, const struct x86_mem_access *a, const void *buf)
+{
+    struct dirty_log *d = ctx;
+    d->writes++;
+    memcpy(d->mem + a->gpa, buf, a->len);
+    return X86_CB_OK;
+}
+
+static int log_read(void *ctx, const struct x86_mem_access *a, void *buf)
+{
+    struct dirty_log *d = ctx;
+    memcpy(buf, d->mem + a->gpa, a->len);
+    return X86_CB_OK;
+}
+
+static struct x86_cpu *log_cpu(struct x86_fixture *f, struct dirty_log *d)
+{
+    static const struct x86_ops ops = {
+        .page = log_page, .grant_write = log_grant, .read = log_read, .write = log_write};
+    struct x86_config cfg = {.ops = &ops, .ctx = d, .features = x86_features_supported(), .phys_bits = 40, .amd = true};
+    struct x86_state s;
+    struct x86_cpu *c = x86_cpu_new(&cfg);
+    assert_non_null(c);
+    d->mem = f->mem;
+    x86_fixture_code(f, (const uint8_t[]){0xf0, 0xff, 0x03, 0xf0, 0xff, 0x03}, 6); /* lock inc dword [rbx], twice */
+    x86_cpu_get_state(f->cpu, &s);
+    s.gpr[X86_RBX] = PAGE + 8;
+    assert_int_equal(x86_cpu_set_state(c, &s), 0);
+    return c;
+}
+
+static void granted_write_is_direct_and_asked_for_once(void **state)
+{
+    struct dirty_log d = {0};
+    struct x86_cpu *c = log_cpu(*state, &d);
+    assert_int_equal(x86_cpu_run(c, 1), X86_EXIT_BUDGET);
+    unsigned grants = d.grants;
+    assert_true(d.dirty[PAGE / 4096]);
+    assert_int_equal(x86_cpu_run(c, 1), X86_EXIT_BUDGET);
+    assert_int_equal(d.grants, grants);
+    assert_int_equal(d.writes, 0);
+    assert_int_equal(d.mem[PAGE + 8], 2);
+    x86_cpu_free(c);
+}
+
+static void refused_write_goes_through_the_callback(void **state)
+{
+    struct dirty_log d = {.refuse = true};
+    struct x86_cpu *c = log_cpu(*state, &d);
+    assert_int_equal(x86_cpu_run(c, 1), X86_EXIT_BUDGET);
+    assert_true(d.writes > 0);
+    assert_int_equal(d.mem[PAGE + 8], 1);
+    x86_cpu_free(c);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -311,6 +391,8 @@ int main(void)
         CASE(refused_mmio_leaves_the_instruction_undone),
         CASE(alignment_check_needs_user_am_and_ac),
         CASE(translate_probes_without_setting_bits),
+        CASE(granted_write_is_direct_and_asked_for_once),
+        CASE(refused_write_goes_through_the_callback),
         CASE(invlpg_drops_all_of_a_large_page),
         CASE(generations_start_anew_with_an_empty_tlb),
         CASE(translation_heeds_a_change_of_the_memory_layout),

@@ -320,5 +320,7 @@ x86_handler *x86_bind_shift(const struct x86_insn *in)
         return shift_table[in->op - X86_OP_ROL][int_is_mem(in) ? 2 : in->form == X86_FORM_RM_CL][size];
     if (in->op == X86_OP_SHLD || in->op == X86_OP_SHRD)
         return double_table[in->op == X86_OP_SHRD][size];
-    return shiftx_table[in->op - X86_OP_RORX][in->size == 8];
+    if (in->op >= X86_OP_RORX && in->op <= X86_OP_SHRX)
+        return shiftx_table[in->op - X86_OP_RORX][in->size == 8];
+    return NULL;
 }

@@ -165,7 +165,7 @@ static int load_area(struct x86_cpu *c, const struct x86_insn *in, uint8_t *buf,
 static int do_fnstenv(struct x86_cpu *c, const struct x86_insn *in)
 {
     struct env e;
-    uint8_t buf[X87_ENV_WORDS * 4];
+    uint8_t buf[X87_ENV_WORDS * 4] = {0};
     int r = x86_fpu_check_x87(c, in);
     if (x86_failed(r))
         return r;
@@ -180,7 +180,7 @@ static int do_fnstenv(struct x86_cpu *c, const struct x86_insn *in)
 static int do_fldenv(struct x86_cpu *c, const struct x86_insn *in)
 {
     struct env e;
-    uint8_t buf[X87_ENV_WORDS * 4];
+    uint8_t buf[X87_ENV_WORDS * 4] = {0};
     int r = x86_fpu_check_x87(c, in);
     if (x86_failed(r))
         return r;

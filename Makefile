@@ -57,7 +57,7 @@ dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/at
 dirs-$(CONFIG_X86_CORE) += vmm/x86
 dirs-$(CONFIG_SOFTHV) += vmm/softhv
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
 omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tests/vmm/x86/*_test.c tests/guests/*_test.c \

@@ -1,0 +1,573 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Life of a VP, and MSHV_RUN_VP: run in short turns, obey what came from outside, wait in HLT, turn stops into
+ * messages.
+ */
+#include "vmm/softhv/vp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* Instructions between two looks at timers: well below a millisecond, and clock readings stay below one percent. */
+#define TURN_INSNS UINT64_C(20000)
+/* The longest wait in one go, ns: it only bounds what a forgotten wake-up could cost. */
+#define WAIT_MAX UINT64_C(1000000000)
+
+#define RFLAGS_IF   0x200u
+#define CR4_OSXSAVE (UINT64_C(1) << 18)
+#define VECTOR_GP   13u
+
+/* ---- CPUID ---- */
+
+struct softhv_cpuid_env softhv_vp_cpuid_env(struct softhv_vp *vp, const struct x86_state *s)
+{
+    struct softhv_partition *p = vp->p;
+    struct softhv_cpuid_env env = {.features = &p->features,
+                                   .partition = &p->cpuid,
+                                   .vp = &vp->cpuid,
+                                   .max_vps = MSHV_MAX_VPS,
+                                   .tsc_invariant_shown = (atomic_load(&p->hv.tsc_invariant) & 1) != 0};
+    env.info = (struct x86_cpuid_info){.signature = p->host.signature,
+                                       .apic_id = softhv_lapic_id(vp->lapic),
+                                       .vp_count = atomic_load(&p->vps),
+                                       .phys_bits = p->host.phys_bits,
+                                       .osxsave = (s->cr4 & CR4_OSXSAVE) != 0,
+                                       .apic_on = (softhv_lapic_base(vp->lapic) & SOFTHV_LAPIC_BASE_ENABLE) != 0,
+                                       .xcr0 = s->xcr0,
+                                       .xss = s->xss,
+                                       .tsc_hz = p->clock.tsc_hz};
+    memcpy(env.info.vendor, p->host.amd ? "AuthenticAMD" : "GenuineIntel", sizeof(env.info.vendor));
+    return env;
+}
+
+/* Under the VP's lock. */
+static void follow_cpuid(struct softhv_vp *vp)
+{
+    if (!atomic_exchange(&vp->id_stale, false))
+        return;
+    pthread_mutex_lock(&vp->p->cpuid_lock);
+    const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, &vp->state);
+    uint32_t id = softhv_cpuid_apic_id(&env);
+    pthread_mutex_unlock(&vp->p->cpuid_lock);
+    softhv_lapic_set_id(vp->lapic, id);
+}
+
+void softhv_vp_cpuid_changed(struct softhv_vp *vp)
+{
+    atomic_store(&vp->id_stale, true);
+    if (pthread_mutex_trylock(&vp->lock) != 0)
+        return; /* whoever has it runs the VP or serves a request; the next one follows */
+    follow_cpuid(vp);
+    pthread_mutex_unlock(&vp->lock);
+}
+
+/* ---- Life ---- */
+
+static struct hv_vp_register_page *regpage(struct softhv_vp *vp)
+{
+    return (void *)softhv_vp_page(vp, SOFTHV_VP_PAGE_REGISTERS);
+}
+
+static struct softhv_regs_view view_of(struct softhv_vp *vp)
+{
+    return (struct softhv_regs_view){
+        .state = &vp->state, .control = &vp->control, .limits = &vp->p->limits, .ops = &softhv_vp_regs_ops, .ctx = vp};
+}
+
+static void poke(void *ctx, enum softhv_poke what)
+{
+    x86_cpu_signal(((struct softhv_vp *)ctx)->cpu, what == SOFTHV_POKE_FORGET ? X86_SIG_FLUSH : X86_SIG_KICK);
+}
+
+static int make_locks(struct softhv_vp *vp)
+{
+    pthread_condattr_t attr;
+    int err = pthread_condattr_init(&attr);
+    if (err != 0)
+        return -err;
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    err = pthread_cond_init(&vp->wake, &attr);
+    err = err != 0 ? err : pthread_mutex_init(&vp->lock, NULL);
+    err = err != 0 ? err : pthread_mutex_init(&vp->wait_lock, NULL);
+    pthread_condattr_destroy(&attr);
+    return -err;
+}
+
+static struct x86_cpu *make_cpu(struct softhv_vp *vp)
+{
+    const struct x86_config cfg = {.ops = &softhv_vp_x86_ops,
+                                   .ctx = vp,
+                                   .features = vp->p->features.x86,
+                                   .phys_bits = vp->p->host.phys_bits,
+                                   .amd = vp->p->host.amd,
+                                   .bus_lock = vp->p->bus_lock};
+    return x86_cpu_new(&cfg);
+}
+
+static struct softhv_lapic *make_lapic(struct softhv_vp *vp)
+{
+    const struct softhv_partition *p = vp->p;
+    const struct softhv_lapic_config cfg = {
+        .ops = &softhv_vp_lapic_ops,
+        .ctx = vp,
+        .bus = &vp->p->bus,
+        .id = vp->index,
+        .bsp = vp->index == 0,
+        .x2apic = x86_feature_has(&p->features.x86, X86_F_X2APIC),
+        .tsc_deadline = x86_feature_has(&p->features.x86, X86_F_TSC_DEADLINE),
+        .phys_bits = p->host.phys_bits,
+        .timer_hz = p->clock.apic_hz,
+        .tsc_hz = p->clock.tsc_hz,
+    };
+    return softhv_lapic_new(&cfg);
+}
+
+static void init_hv(struct softhv_vp *vp)
+{
+    const struct softhv_hv_vp_config cfg = {.ops = &softhv_vp_hv_ops,
+                                            .ctx = vp,
+                                            .index = vp->index,
+                                            .assist_page = softhv_vp_page(vp, SOFTHV_VP_PAGE_ASSIST),
+                                            .message_page = softhv_vp_page(vp, SOFTHV_VP_PAGE_MESSAGES),
+                                            .event_page = softhv_vp_page(vp, SOFTHV_VP_PAGE_EVENTS)};
+    softhv_hv_vp_init(&vp->hv, &vp->p->hv, &cfg);
+}
+
+static bool make_memory(struct softhv_vp *vp)
+{
+    void *m =
+        mmap(NULL, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED)
+        return false;
+    vp->pages = m;
+    return true;
+}
+
+static void unmake(struct softhv_vp *vp)
+{
+    x86_cpu_free(vp->cpu);
+    if (vp->pages != NULL)
+        munmap(vp->pages, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE);
+    free(vp);
+}
+
+static int make(struct softhv_vp *vp)
+{
+    int err = make_locks(vp);
+    if (err != 0 || !make_memory(vp) || (vp->cpu = make_cpu(vp)) == NULL || (vp->lapic = make_lapic(vp)) == NULL)
+        return err != 0 ? err : -ENOMEM;
+    err = softhv_apic_bus_attach(&vp->p->bus, vp->index, vp->lapic);
+    if (err != 0) {
+        softhv_lapic_free(vp->lapic);
+        return err;
+    }
+    init_hv(vp);
+    softhv_quiesce_join(softhv_gpa_members(vp->p->gpa), &vp->member, poke, vp);
+    vp->control.explicit_suspend = HV_SUSPENDED;
+    x86_cpu_get_state(vp->cpu, &vp->state);
+    if (softhv_lapic_waiting(vp->lapic))
+        vp->state.activity = X86_WAIT_SIPI;
+    vp->stop_rip = vp->state.rip;
+    return 0;
+}
+
+static int new_locked(struct softhv_partition *p, uint32_t index, struct softhv_vp **out)
+{
+    if (atomic_load(&p->vp[index]) != NULL)
+        return -EEXIST;
+    if (!p->initialised)
+        return -EIO; /* INVALID_PARTITION_STATE */
+    struct softhv_vp *vp = calloc(1, sizeof(*vp));
+    if (vp == NULL)
+        return -ENOMEM;
+    vp->p = p;
+    vp->index = index;
+    int err = make(vp);
+    if (err != 0) {
+        unmake(vp);
+        return err;
+    }
+    const struct softhv_regs_view view = view_of(vp);
+    softhv_regpage_fill(&view, regpage(vp));
+    atomic_fetch_add(&p->vps, 1);
+    atomic_store_explicit(&p->vp[index], vp, memory_order_release);
+    *out = vp;
+    return 0;
+}
+
+int softhv_vp_new(struct softhv_partition *p, uint32_t index, struct softhv_vp **out)
+{
+    if (index >= MSHV_MAX_VPS)
+        return -EINVAL;
+    pthread_mutex_lock(&p->lock);
+    int err = new_locked(p, index, out);
+    pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
+/* The local APIC stays on the bus, which outlives all VPs. */
+void softhv_vp_free(struct softhv_vp *vp)
+{
+    softhv_quiesce_leave(softhv_gpa_members(vp->p->gpa), &vp->member);
+    softhv_hv_vp_fini(&vp->hv);
+    pthread_cond_destroy(&vp->wake);
+    pthread_mutex_destroy(&vp->lock);
+    pthread_mutex_destroy(&vp->wait_lock);
+    unmake(vp);
+}
+
+/* ---- Requests ---- */
+
+/* Time runs while some VP is not explicitly suspended. */
+static void count_awake(struct softhv_vp *vp)
+{
+    bool awake = vp->control.explicit_suspend == 0;
+    if (awake != vp->awake)
+        softhv_partition_awake(vp->p, awake);
+    vp->awake = awake;
+}
+
+void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view)
+{
+    pthread_mutex_lock(&vp->lock);
+    follow_cpuid(vp);
+    *view = view_of(vp);
+    /* A register that cannot hold what the client wrote keeps its value. */
+    (void)softhv_regpage_merge(view, regpage(vp));
+}
+
+/* Also the end of a run. */
+static void settle(struct softhv_vp *vp)
+{
+    const struct softhv_regs_view view = view_of(vp);
+    softhv_regpage_fill(&view, regpage(vp));
+    count_awake(vp);
+}
+
+void softhv_vp_end(struct softhv_vp *vp, bool changed)
+{
+    if (changed)
+        settle(vp);
+    pthread_mutex_unlock(&vp->lock);
+}
+
+/* ---- Waking and waiting ---- */
+
+void softhv_vp_wake(struct softhv_vp *vp)
+{
+    pthread_mutex_lock(&vp->wait_lock);
+    atomic_fetch_add(&vp->wake_seq, 1);
+    pthread_cond_broadcast(&vp->wake);
+    pthread_mutex_unlock(&vp->wait_lock);
+}
+
+void softhv_vp_kick(struct softhv_vp *vp)
+{
+    atomic_store(&vp->kicked, true);
+    x86_cpu_kick(vp->cpu);
+    softhv_vp_wake(vp);
+}
+
+static struct timespec after_ns(uint64_t ns)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t sum = (uint64_t)t.tv_nsec + ns;
+    t.tv_sec += (time_t)(sum / 1000000000);
+    t.tv_nsec = (long)(sum % 1000000000);
+    return t;
+}
+
+/* Sleep until somebody wakes the VP after wake_seq was seq, or for ns. */
+static void nap(struct softhv_vp *vp, uint32_t seq, uint64_t ns)
+{
+    const struct timespec until = after_ns(ns < WAIT_MAX ? ns : WAIT_MAX);
+    int err = 0;
+    pthread_mutex_lock(&vp->wait_lock);
+    while (err == 0 && atomic_load(&vp->wake_seq) == seq)
+        err = pthread_cond_timedwait(&vp->wake, &vp->wait_lock, &until);
+    pthread_mutex_unlock(&vp->wait_lock);
+}
+
+/* Let timers expire; host ns until the next does. */
+static uint64_t tick(struct softhv_vp *vp)
+{
+    softhv_lapic_poll(vp->lapic);
+    uint64_t synthetic = softhv_hv_vp_tick(&vp->hv);
+    uint64_t expiry = softhv_lapic_expiry(vp->lapic);
+    uint64_t apic = expiry == SOFTHV_LAPIC_NEVER ? SOFTHV_CLOCK_NEVER : softhv_clock_wait_ns(&vp->p->clock, expiry);
+    return synthetic < apic ? synthetic : apic;
+}
+
+static bool reports_wait(struct softhv_vp *vp)
+{
+    return atomic_load(&vp->sints) != 0 || (vp->eoi[0] | vp->eoi[1] | vp->eoi[2] | vp->eoi[3]) != 0;
+}
+
+/* Wait for an event, a kick, a report, or, when interrupts count, an interrupt. */
+static void wait_for(struct softhv_vp *vp, bool interrupts)
+{
+    uint32_t seq = atomic_load(&vp->wake_seq);
+    uint64_t ns = tick(vp);
+    unsigned wanted = SOFTHV_LAPIC_WAKE_EVENT | (interrupts ? SOFTHV_LAPIC_WAKE_INTR : 0);
+    if (atomic_load(&vp->kicked) || reports_wait(vp) || (softhv_lapic_pending(vp->lapic) & wanted) != 0)
+        return;
+    nap(vp, seq, ns);
+}
+
+/* ---- What came from outside ---- */
+
+static void set_activity(struct softhv_vp *vp, uint8_t activity)
+{
+    struct x86_state s;
+    x86_cpu_get_state(vp->cpu, &s);
+    s.activity = activity;
+    (void)x86_cpu_set_state(vp->cpu, &s);
+}
+
+/* Source: SDM volume 3, 9.4.4: CS is vector * 256, its base vector * 4096. */
+static void start_at(struct softhv_vp *vp, uint8_t vector)
+{
+    struct x86_state s;
+    x86_cpu_get_state(vp->cpu, &s);
+    s.seg[X86_CS].sel = (uint16_t)(vector << 8);
+    s.seg[X86_CS].base = (uint64_t)vector << 12;
+    s.rip = 0;
+    s.activity = X86_ACTIVE;
+    (void)x86_cpu_set_state(vp->cpu, &s);
+}
+
+static void obey_events(struct softhv_vp *vp)
+{
+    uint8_t vector = 0;
+    unsigned events = softhv_lapic_take_events(vp->lapic, &vector);
+    if (events & SOFTHV_LAPIC_EV_INIT) {
+        x86_cpu_reset(vp->cpu, true);
+        softhv_hv_vp_reset(&vp->hv, true);
+        vp->control.idle = false;
+        if (softhv_lapic_waiting(vp->lapic))
+            set_activity(vp, X86_WAIT_SIPI);
+    }
+    if (events & SOFTHV_LAPIC_EV_SIPI)
+        start_at(vp, vector);
+    if (events & SOFTHV_LAPIC_EV_NMI)
+        x86_cpu_signal(vp->cpu, X86_SIG_NMI);
+}
+
+/* ---- Messages ---- */
+
+/* Copies: looking at instruction bytes may run callbacks. */
+struct frame {
+    struct softhv_exit exit;
+    struct x86_insn insn;
+    uint8_t bytes[15];
+};
+
+static void make_frame(struct softhv_vp *vp, bool has_insn, struct frame *f)
+{
+    const struct x86_insn *insn = has_insn ? x86_cpu_current(vp->cpu) : NULL;
+    x86_cpu_get_state(vp->cpu, &vp->state);
+    f->exit =
+        (struct softhv_exit){.state = &vp->state, .vp_index = vp->index, .cr8 = (uint8_t)softhv_lapic_cr8(vp->lapic)};
+    if (insn != NULL) {
+        f->insn = *insn;
+        f->exit.insn = &f->insn;
+    }
+    if (!has_insn)
+        return;
+    vp->probing = true;
+    f->exit.byte_count = (uint8_t)x86_cpu_insn_bytes(vp->cpu, f->bytes);
+    vp->probing = false;
+    f->exit.bytes = f->exit.byte_count != 0 ? f->bytes : NULL;
+}
+
+/* False when an event is half delivered, that is, its own stack or table is what refuses. */
+static bool inject_gp(struct softhv_vp *vp)
+{
+    const struct x86_event gp = {.kind = X86_EV_EXCEPTION, .vector = VECTOR_GP, .has_error = 1};
+    return x86_cpu_inject(vp->cpu, &gp) == 0;
+}
+
+/*
+ * A triple fault. Running the VP again meets the same instruction again, as on the real thing, so the processor does
+ * not stay shut down.
+ */
+static bool shut_down(struct softhv_vp *vp, struct hv_message *out)
+{
+    struct frame f;
+    set_activity(vp, X86_ACTIVE);
+    make_frame(vp, false, &f);
+    softhv_msg_unrecoverable(&f.exit, out);
+    return true;
+}
+
+/* A callback stopped the processor. True with a message. */
+static bool stopped(struct softhv_vp *vp, struct hv_message *out)
+{
+    const struct softhv_stop stop = vp->stop;
+    struct frame f;
+    vp->stop.kind = SOFTHV_STOP_NONE;
+    switch (stop.kind) {
+    case SOFTHV_STOP_NONE:
+    case SOFTHV_STOP_RETRY: return false;
+    case SOFTHV_STOP_GP: return !inject_gp(vp) && shut_down(vp, out);
+    case SOFTHV_STOP_MEMORY:
+        make_frame(vp, true, &f);
+        softhv_msg_memory(&f.exit, &stop.memory, out);
+        return true;
+    case SOFTHV_STOP_PORT:
+        make_frame(vp, true, &f);
+        softhv_msg_port(&f.exit, &stop.port, out);
+        return true;
+    case SOFTHV_STOP_HYPERCALL:
+        make_frame(vp, true, &f);
+        softhv_msg_hypercall(&f.exit, out);
+        return true;
+    }
+    return false;
+}
+
+static bool report_eoi(struct softhv_vp *vp, struct hv_message *out)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (vp->eoi[i] == 0)
+            continue;
+        unsigned bit = (unsigned)__builtin_ctzll(vp->eoi[i]);
+        vp->eoi[i] &= vp->eoi[i] - 1;
+        softhv_msg_apic_eoi(vp->index, (uint8_t)(i * 64 + bit), out);
+        return true;
+    }
+    return false;
+}
+
+static bool report_sints(struct softhv_vp *vp, struct hv_message *out)
+{
+    struct frame f;
+    uint16_t sints = (uint16_t)atomic_exchange(&vp->sints, 0);
+    if (sints == 0)
+        return false;
+    make_frame(vp, false, &f);
+    vp->control.deliverability &= ~((uint64_t)sints << HV_DELIVERABILITY_SINTS_SHIFT);
+    softhv_msg_sint_deliverable(&f.exit, sints, out);
+    return true;
+}
+
+/* ---- Running ---- */
+
+/* HLT, or waiting for a SIPI. */
+static void halted(struct softhv_vp *vp)
+{
+    struct x86_state s;
+    x86_cpu_get_state(vp->cpu, &s);
+    wait_for(vp, s.activity == X86_HALTED && (s.rflags & RFLAGS_IF) != 0);
+}
+
+static void idle(struct softhv_vp *vp)
+{
+    wait_for(vp, true);
+    if (softhv_lapic_pending(vp->lapic) != 0)
+        vp->control.idle = false;
+}
+
+/* One turn, online. True with a message. */
+static bool execute(struct softhv_vp *vp, enum x86_exit *e, struct hv_message *out)
+{
+    struct softhv_quiesce *q = softhv_gpa_members(vp->p->gpa);
+    bool message = false;
+    softhv_quiesce_enter(q, &vp->member);
+    atomic_fetch_add(&vp->turns, 1);
+    *e = x86_cpu_run(vp->cpu, TURN_INSNS);
+    if (*e == X86_EXIT_CALLBACK)
+        message = stopped(vp, out);
+    atomic_fetch_add(&vp->turns, 1);
+    softhv_quiesce_exit(q, &vp->member);
+    return message;
+}
+
+/* True with a message. */
+static bool turn(struct softhv_vp *vp, struct hv_message *out)
+{
+    enum x86_exit e;
+    obey_events(vp);
+    if (vp->control.idle) {
+        idle(vp);
+        return false;
+    }
+    (void)tick(vp);
+    if (execute(vp, &e, out))
+        return true;
+    if (e == X86_EXIT_SHUTDOWN)
+        return shut_down(vp, out);
+    if (e == X86_EXIT_HALT)
+        halted(vp);
+    return false;
+}
+
+/* True with a message, false when kicked. */
+static bool loop(struct softhv_vp *vp, struct hv_message *out)
+{
+    for (;;) {
+        if (report_eoi(vp, out) || report_sints(vp, out))
+            return true;
+        if (atomic_exchange(&vp->kicked, false))
+            return false;
+        if (vp->control.dispatch_suspend != 0)
+            nap(vp, atomic_load(&vp->wake_seq), WAIT_MAX);
+        else if (turn(vp, out))
+            return true;
+    }
+}
+
+/* An interrupt shadow covers one instruction, which is over when the client has moved RIP. */
+static void drop_shadow(struct softhv_vp *vp)
+{
+    if (vp->state.rip != vp->stop_rip)
+        vp->state.shadow_sti = vp->state.shadow_ss = 0;
+}
+
+/* Give the processor its registers. False when there is no such state. */
+static bool load(struct softhv_vp *vp)
+{
+    drop_shadow(vp);
+    softhv_regs_settle(&vp->state);
+    (void)softhv_regs_take_event(&vp->control, &vp->state);
+    if (x86_cpu_set_state(vp->cpu, &vp->state) != 0)
+        return false;
+    x86_cpu_signal(vp->cpu, X86_SIG_INTR); /* what is requested may have been set as a register */
+    softhv_synic_notify(&vp->hv.synic, (uint16_t)(vp->control.deliverability >> HV_DELIVERABILITY_SINTS_SHIFT));
+    return true;
+}
+
+static bool run_locked(struct softhv_vp *vp, struct hv_message *out)
+{
+    if (!load(vp)) {
+        softhv_msg_invalid_state(vp->index, out);
+        return true;
+    }
+    bool message = loop(vp, out);
+    x86_cpu_get_state(vp->cpu, &vp->state);
+    vp->stop_rip = vp->state.rip;
+    return message;
+}
+
+int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out)
+{
+    struct softhv_regs_view view;
+    softhv_vp_begin(vp, &view);
+    softhv_regpage_invalidate(regpage(vp));
+    vp->control.intercept_suspend = vp->control.explicit_suspend = 0;
+    count_awake(vp);
+    bool message = run_locked(vp, out);
+    if (message) {
+        vp->control.intercept_suspend = HV_SUSPENDED;
+        memcpy(softhv_vp_page(vp, SOFTHV_VP_PAGE_INTERCEPT), out, sizeof(*out));
+    } else {
+        vp->control.explicit_suspend = HV_SUSPENDED;
+    }
+    softhv_vp_end(vp, true);
+    return message ? 0 : -EINTR;
+}

@@ -1,0 +1,138 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A virtual processor: processor, local APIC, synthetic registers, and MSHV_RUN_VP that joins them.
+ *
+ * While nobody runs it, its registers are in `state` (regs.h: staged) and whoever holds `lock` may read and change
+ * them. MSHV_RUN_VP holds the lock all the time; inside, the processor has the registers.
+ */
+#ifndef CAISSON_VMM_SOFTHV_VP_H
+#define CAISSON_VMM_SOFTHV_VP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/softhv/hvguest.h"
+#include "vmm/softhv/intercept.h"
+#include "vmm/softhv/lapic.h"
+#include "vmm/softhv/partition.h"
+#include "vmm/softhv/regpage.h"
+#include "vmm/x86/cpu.h"
+
+/* Pages of a VP, in this order; the first two are shared with the client. */
+enum softhv_vp_page {
+    SOFTHV_VP_PAGE_REGISTERS,
+    SOFTHV_VP_PAGE_INTERCEPT,
+    SOFTHV_VP_PAGE_ASSIST,
+    SOFTHV_VP_PAGE_MESSAGES,
+    SOFTHV_VP_PAGE_EVENTS,
+    SOFTHV_VP_PAGES
+};
+
+/* Why a callback stopped the processor. */
+enum softhv_stop_kind {
+    SOFTHV_STOP_NONE,
+    SOFTHV_STOP_RETRY, /* nothing for the client: the same instruction again */
+    SOFTHV_STOP_GP,    /* the guest gets #GP(0) */
+    SOFTHV_STOP_MEMORY,
+    SOFTHV_STOP_PORT,
+    SOFTHV_STOP_HYPERCALL
+};
+
+struct softhv_stop {
+    enum softhv_stop_kind kind;
+    struct softhv_memory_exit memory;
+    struct softhv_port_exit port;
+};
+
+/* A TLB flush that other VPs have been asked for and may not have done yet. */
+struct softhv_flush_ticket {
+    bool open;
+    uint64_t rsp;             /* with set: tells the hypercall made again from another one in an interrupt handler */
+    struct softhv_vp_set set; /* VPs that have not been seen doing it */
+    uint64_t turn[MSHV_MAX_VPS];
+};
+
+struct softhv_vp {
+    /* Constant after softhv_vp_new. */
+    struct softhv_partition *p;
+    uint32_t index;
+    uint8_t *pages;
+    struct x86_cpu *cpu;
+    struct softhv_lapic *lapic;
+
+    pthread_mutex_t lock; /* held by who runs the VP or serves a request on it; guards what follows */
+    struct x86_state state;
+    struct softhv_vp_control control;
+    struct softhv_hv_vp hv;
+    struct softhv_stop stop;
+    struct softhv_flush_ticket flush;
+    uint64_t stop_rip;           /* where the VP stopped last: an interrupt shadow ends when the client moves on */
+    uint64_t retry_gpa;          /* the write that was retried last, */
+    uint64_t retry_insns;        /* and when */
+    uint64_t eoi[4];             /* level-triggered vectors whose EOI is to be reported */
+    bool awake;                  /* counted by softhv_partition_awake */
+    bool probing;                /* instruction bytes are being looked at: callbacks do not record */
+    struct softhv_member member; /* of the guest memory's users */
+
+    struct softhv_cpuid_table cpuid; /* guarded by p->cpuid_lock */
+
+    _Atomic uint64_t turns; /* odd while the processor executes */
+    _Atomic uint32_t sints; /* free slots to be reported */
+    atomic_bool kicked;     /* a client's kick not yet answered by EINTR */
+    atomic_bool id_stale;   /* registered CPUID results may have given the VP another APIC id */
+
+    pthread_mutex_t wait_lock; /* leaf; guards wake_seq for waiting */
+    pthread_cond_t wake;
+    _Atomic uint32_t wake_seq;
+};
+
+/*
+ * MSHV_CREATE_VP: a VP after power-on, explicitly suspended; index 0 is the bootstrap processor, others wait for INIT
+ * and SIPI. 0 with *out (the partition's), or: EINVAL no such index, EEXIST, EIO not initialised, ENOMEM. Takes the
+ * partition's lock.
+ */
+int softhv_vp_new(struct softhv_partition *p, uint32_t index, struct softhv_vp **out);
+/* The VP left the partition's table or never was in it; the partition frees its local APIC later, see vp.c. */
+void softhv_vp_free(struct softhv_vp *vp);
+
+/*
+ * MSHV_RUN_VP. 0 with a message, -EINTR after softhv_vp_kick (the VP is then explicitly suspended). A kick that finds a
+ * message returns the message and is answered by the next call. Waits for other requests on the VP.
+ */
+int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out);
+
+/* Make softhv_vp_run return -EINTR, the one in progress or the next. Any thread; not in signal handlers. */
+void softhv_vp_kick(struct softhv_vp *vp);
+
+/* Let a waiting VP look again whether there is a reason to wait. Any thread. */
+void softhv_vp_wake(struct softhv_vp *vp);
+
+/*
+ * Serve a request on a VP that does not run: waits for it, takes over what the client wrote to the register page. view:
+ * filled for regs.h. Then softhv_vp_end; changed: registers may have changed, the register page is written anew.
+ */
+void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view);
+void softhv_vp_end(struct softhv_vp *vp, bool changed);
+
+/* What the VP's CPUID depends on, for hvcpuid.h. s: its registers. Under p->cpuid_lock. */
+struct softhv_cpuid_env softhv_vp_cpuid_env(struct softhv_vp *vp, const struct x86_state *s);
+/* CPUID results were registered for this VP: its APIC id may follow. Any thread. */
+void softhv_vp_cpuid_changed(struct softhv_vp *vp);
+
+/* Page `which` of the VP. */
+static inline uint8_t *softhv_vp_page(struct softhv_vp *vp, enum softhv_vp_page which)
+{
+    return vp->pages + (size_t)which * MSHV_HV_PAGE_SIZE;
+}
+
+/* ---- Between vp.c, vp_ops.c (what the processor asks) and vp_hooks.c (what the other modules ask) ---- */
+
+extern const struct x86_ops softhv_vp_x86_ops;
+extern const struct softhv_lapic_ops softhv_vp_lapic_ops;
+extern const struct softhv_hv_ops softhv_vp_hv_ops;
+extern const struct softhv_regs_ops softhv_vp_regs_ops;
+
+#endif

@@ -414,6 +414,11 @@ static const struct row *row_of(enum softhv_kernel kernel, enum softhv_on on, ui
     return NULL;
 }
 
+int softhv_hvcall_known(const struct softhv_host *host, enum softhv_on on, uint16_t code)
+{
+    return row_of(host->kernel, on, code) != NULL ? 0 : -EINVAL;
+}
+
 int softhv_hvcall(const struct softhv_host *host, struct softhv_partition *p, enum softhv_on on,
                   struct softhv_hvcall *call)
 {

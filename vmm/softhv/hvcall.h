@@ -32,6 +32,9 @@ struct softhv_hvcall {
  */
 int softhv_hvcall_check(const struct mshv_root_hvcall *a);
 
+/* Whether the driver lets a code through on that kind of descriptor: 0 or -EINVAL. */
+int softhv_hvcall_known(const struct softhv_host *host, enum softhv_on on, uint16_t code);
+
 /*
  * Make a call on behalf of a partition, or of the machine (p NULL, on SOFTHV_ON_DEVICE). Returns 0 or the errno the
  * driver makes of the status; -EINVAL without `reached` for codes it does not let through, -ENOTTY on the device of

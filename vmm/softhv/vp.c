@@ -7,10 +7,12 @@
 #include "vmm/softhv/vp.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <time.h>
+#include <unistd.h>
 
 /* Instructions between two looks at timers: well below a millisecond, and clock readings stay below one percent. */
 #define TURN_INSNS UINT64_C(20000)
@@ -83,18 +85,10 @@ static void poke(void *ctx, enum softhv_poke what)
     x86_cpu_signal(((struct softhv_vp *)ctx)->cpu, what == SOFTHV_POKE_FORGET ? X86_SIG_FLUSH : X86_SIG_KICK);
 }
 
-static int make_locks(struct softhv_vp *vp)
+static int make_wake(struct softhv_vp *vp)
 {
-    pthread_condattr_t attr;
-    int err = pthread_condattr_init(&attr);
-    if (err != 0)
-        return -err;
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    err = pthread_cond_init(&vp->wake, &attr);
-    err = err != 0 ? err : pthread_mutex_init(&vp->lock, NULL);
-    err = err != 0 ? err : pthread_mutex_init(&vp->wait_lock, NULL);
-    pthread_condattr_destroy(&attr);
-    return -err;
+    vp->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return vp->wake_fd < 0 ? -ENOMEM : 0;
 }
 
 static struct x86_cpu *make_cpu(struct softhv_vp *vp)
@@ -152,12 +146,15 @@ static void unmake(struct softhv_vp *vp)
     x86_cpu_free(vp->cpu);
     if (vp->pages != NULL)
         munmap(vp->pages, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE);
+    if (vp->wake_fd >= 0)
+        close(vp->wake_fd);
+    pthread_mutex_destroy(&vp->lock);
     free(vp);
 }
 
 static int make(struct softhv_vp *vp)
 {
-    int err = make_locks(vp);
+    int err = make_wake(vp);
     if (err != 0 || !make_memory(vp) || (vp->cpu = make_cpu(vp)) == NULL || (vp->lapic = make_lapic(vp)) == NULL)
         return err != 0 ? err : -ENOMEM;
     err = softhv_apic_bus_attach(&vp->p->bus, vp->index, vp->lapic);
@@ -186,7 +183,13 @@ static int new_locked(struct softhv_partition *p, uint32_t index, struct softhv_
         return -ENOMEM;
     vp->p = p;
     vp->index = index;
-    int err = make(vp);
+    vp->wake_fd = -1;
+    int err = -pthread_mutex_init(&vp->lock, NULL);
+    if (err != 0) {
+        free(vp);
+        return err;
+    }
+    err = make(vp);
     if (err != 0) {
         unmake(vp);
         return err;
@@ -214,9 +217,6 @@ void softhv_vp_free(struct softhv_vp *vp)
 {
     softhv_quiesce_leave(softhv_gpa_members(vp->p->gpa), &vp->member);
     softhv_hv_vp_fini(&vp->hv);
-    pthread_cond_destroy(&vp->wake);
-    pthread_mutex_destroy(&vp->lock);
-    pthread_mutex_destroy(&vp->wait_lock);
     unmake(vp);
 }
 
@@ -231,21 +231,36 @@ static void count_awake(struct softhv_vp *vp)
     vp->awake = awake;
 }
 
-void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view)
+/* Under the lock, of a VP that does not run. */
+static void take_over(struct softhv_vp *vp)
 {
-    pthread_mutex_lock(&vp->lock);
+    const struct softhv_regs_view view = view_of(vp);
     follow_cpuid(vp);
-    *view = view_of(vp);
     /* A register that cannot hold what the client wrote keeps its value. */
-    (void)softhv_regpage_merge(view, regpage(vp));
+    (void)softhv_regpage_merge(&view, regpage(vp));
 }
 
 /* Also the end of a run. */
 static void settle(struct softhv_vp *vp)
 {
     const struct softhv_regs_view view = view_of(vp);
-    softhv_regpage_fill(&view, regpage(vp));
+    if (!atomic_load(&vp->running))
+        softhv_regpage_fill(&view, regpage(vp));
     count_awake(vp);
+}
+
+/* Either the run sees that there is a visitor before it executes anything, or the visitor sees that it runs. */
+void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view)
+{
+    atomic_fetch_add(&vp->visitors, 1);
+    if (atomic_load(&vp->running)) {
+        x86_cpu_kick(vp->cpu);
+        softhv_vp_wake(vp);
+    }
+    pthread_mutex_lock(&vp->lock);
+    if (!atomic_load(&vp->running))
+        take_over(vp);
+    *view = view_of(vp);
 }
 
 void softhv_vp_end(struct softhv_vp *vp, bool changed)
@@ -253,16 +268,18 @@ void softhv_vp_end(struct softhv_vp *vp, bool changed)
     if (changed)
         settle(vp);
     pthread_mutex_unlock(&vp->lock);
+    if (atomic_fetch_sub(&vp->visitors, 1) == 1)
+        softhv_vp_wake(vp);
 }
 
 /* ---- Waking and waiting ---- */
 
 void softhv_vp_wake(struct softhv_vp *vp)
 {
-    pthread_mutex_lock(&vp->wait_lock);
+    const uint64_t one = 1;
     atomic_fetch_add(&vp->wake_seq, 1);
-    pthread_cond_broadcast(&vp->wake);
-    pthread_mutex_unlock(&vp->wait_lock);
+    if (atomic_load(&vp->sleeping))
+        (void)!write(vp->wake_fd, &one, sizeof(one));
 }
 
 void softhv_vp_kick(struct softhv_vp *vp)
@@ -272,25 +289,32 @@ void softhv_vp_kick(struct softhv_vp *vp)
     softhv_vp_wake(vp);
 }
 
-static struct timespec after_ns(uint64_t ns)
+/* Wait on n descriptors, signals open. Notes when a handler ran: only then does ppoll say EINTR. */
+static void wait_open(struct softhv_vp *vp, struct pollfd *fds, nfds_t n, uint64_t ns)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    uint64_t sum = (uint64_t)t.tv_nsec + ns;
-    t.tv_sec += (time_t)(sum / 1000000000);
-    t.tv_nsec = (long)(sum % 1000000000);
-    return t;
+    const struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    if (ppoll(fds, n, &limit, vp->open) < 0 && errno == EINTR && vp->open != NULL)
+        vp->interrupted = true;
 }
 
 /* Sleep until somebody wakes the VP after wake_seq was seq, or for ns. */
 static void nap(struct softhv_vp *vp, uint32_t seq, uint64_t ns)
 {
-    const struct timespec until = after_ns(ns < WAIT_MAX ? ns : WAIT_MAX);
-    int err = 0;
-    pthread_mutex_lock(&vp->wait_lock);
-    while (err == 0 && atomic_load(&vp->wake_seq) == seq)
-        err = pthread_cond_timedwait(&vp->wake, &vp->wait_lock, &until);
-    pthread_mutex_unlock(&vp->wait_lock);
+    struct pollfd wake = {.fd = vp->wake_fd, .events = POLLIN};
+    uint64_t count;
+    atomic_store(&vp->sleeping, true);
+    if (atomic_load(&vp->wake_seq) == seq)
+        wait_open(vp, &wake, 1, ns < WAIT_MAX ? ns : WAIT_MAX);
+    atomic_store(&vp->sleeping, false);
+    (void)!read(vp->wake_fd, &count, sizeof(count));
+}
+
+/* Let signals in that came since the last look. True when the run is to end. */
+static bool called_off(struct softhv_vp *vp)
+{
+    if (vp->open != NULL && !vp->interrupted)
+        wait_open(vp, NULL, 0, 0);
+    return vp->interrupted || atomic_exchange(&vp->kicked, false);
 }
 
 /* Let timers expire; host ns until the next does. */
@@ -314,7 +338,8 @@ static void wait_for(struct softhv_vp *vp, bool interrupts)
     uint32_t seq = atomic_load(&vp->wake_seq);
     uint64_t ns = tick(vp);
     unsigned wanted = SOFTHV_LAPIC_WAKE_EVENT | (interrupts ? SOFTHV_LAPIC_WAKE_INTR : 0);
-    if (atomic_load(&vp->kicked) || reports_wait(vp) || (softhv_lapic_pending(vp->lapic) & wanted) != 0)
+    bool called = atomic_load(&vp->kicked) || atomic_load(&vp->visitors) != 0;
+    if (called || reports_wait(vp) || (softhv_lapic_pending(vp->lapic) & wanted) != 0)
         return;
     nap(vp, seq, ns);
 }
@@ -507,21 +532,6 @@ static bool turn(struct softhv_vp *vp, struct hv_message *out)
     return false;
 }
 
-/* True with a message, false when kicked. */
-static bool loop(struct softhv_vp *vp, struct hv_message *out)
-{
-    for (;;) {
-        if (report_eoi(vp, out) || report_sints(vp, out))
-            return true;
-        if (atomic_exchange(&vp->kicked, false))
-            return false;
-        if (vp->control.dispatch_suspend != 0)
-            nap(vp, atomic_load(&vp->wake_seq), WAIT_MAX);
-        else if (turn(vp, out))
-            return true;
-    }
-}
-
 /* An interrupt shadow covers one instruction, which is over when the client has moved RIP. */
 static void drop_shadow(struct softhv_vp *vp)
 {
@@ -542,22 +552,66 @@ static bool load(struct softhv_vp *vp)
     return true;
 }
 
+static bool cannot_run(const struct softhv_vp *vp, struct hv_message *out)
+{
+    softhv_msg_invalid_state(vp->index, out);
+    return true;
+}
+
+/* Pause for visitors. False when they left a state that cannot exist. */
+static bool let_in(struct softhv_vp *vp)
+{
+    x86_cpu_get_state(vp->cpu, &vp->state);
+    vp->stop_rip = vp->state.rip;
+    pthread_mutex_unlock(&vp->lock);
+    for (uint32_t seq = atomic_load(&vp->wake_seq); atomic_load(&vp->visitors) != 0; seq = atomic_load(&vp->wake_seq))
+        nap(vp, seq, WAIT_MAX);
+    pthread_mutex_lock(&vp->lock);
+    return load(vp);
+}
+
+static bool is_suspended(const struct softhv_vp *vp)
+{
+    return (vp->control.explicit_suspend | vp->control.intercept_suspend | vp->control.dispatch_suspend) != 0;
+}
+
+/* True with a message, false when kicked. */
+static bool loop(struct softhv_vp *vp, struct hv_message *out)
+{
+    for (;;) {
+        if (report_eoi(vp, out) || report_sints(vp, out))
+            return true;
+        if (called_off(vp))
+            return false;
+        uint32_t seq = atomic_load(&vp->wake_seq);
+        if (atomic_load(&vp->visitors) != 0) {
+            if (!let_in(vp))
+                return cannot_run(vp, out);
+        } else if (is_suspended(vp)) {
+            nap(vp, seq, WAIT_MAX);
+        } else if (turn(vp, out)) {
+            return true;
+        }
+    }
+}
+
 static bool run_locked(struct softhv_vp *vp, struct hv_message *out)
 {
-    if (!load(vp)) {
-        softhv_msg_invalid_state(vp->index, out);
-        return true;
-    }
+    if (!load(vp))
+        return cannot_run(vp, out);
     bool message = loop(vp, out);
     x86_cpu_get_state(vp->cpu, &vp->state);
     vp->stop_rip = vp->state.rip;
     return message;
 }
 
-int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out)
+int softhv_vp_run_open(struct softhv_vp *vp, const sigset_t *open, struct hv_message *out)
 {
-    struct softhv_regs_view view;
-    softhv_vp_begin(vp, &view);
+    pthread_mutex_lock(&vp->lock);
+    take_over(vp);
+    atomic_store(&vp->running, true);
+    vp->open = open;
+    vp->interrupted = false;
     softhv_regpage_invalidate(regpage(vp));
     vp->control.intercept_suspend = vp->control.explicit_suspend = 0;
     count_awake(vp);
@@ -568,6 +622,13 @@ int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out)
     } else {
         vp->control.explicit_suspend = HV_SUSPENDED;
     }
-    softhv_vp_end(vp, true);
+    atomic_store(&vp->running, false);
+    settle(vp);
+    pthread_mutex_unlock(&vp->lock);
     return message ? 0 : -EINTR;
+}
+
+int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out)
+{
+    return softhv_vp_run_open(vp, NULL, out);
 }

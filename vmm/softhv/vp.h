@@ -4,12 +4,15 @@
  * A virtual processor: processor, local APIC, synthetic registers, and MSHV_RUN_VP that joins them.
  *
  * While nobody runs it, its registers are in `state` (regs.h: staged) and whoever holds `lock` may read and change
- * them. MSHV_RUN_VP holds the lock all the time; inside, the processor has the registers.
+ * them. MSHV_RUN_VP holds the lock while it executes or waits; inside, the processor has the registers. A request on
+ * the partition that names a running VP is a visitor: it makes the run pause between two turns, is served, and the run
+ * goes on with what it left.
  */
 #ifndef CAISSON_VMM_SOFTHV_VP_H
 #define CAISSON_VMM_SOFTHV_VP_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,9 +87,16 @@ struct softhv_vp {
     atomic_bool kicked;     /* a client's kick not yet answered by EINTR */
     atomic_bool id_stale;   /* registered CPUID results may have given the VP another APIC id */
 
-    pthread_mutex_t wait_lock; /* leaf; guards wake_seq for waiting */
-    pthread_cond_t wake;
+    _Atomic uint32_t visitors; /* requests that are served or wait for the lock */
+    atomic_bool running;       /* inside MSHV_RUN_VP; changed under lock */
+
+    int wake_fd; /* eventfd, written by softhv_vp_wake to who sleeps */
     _Atomic uint32_t wake_seq;
+    atomic_bool sleeping;
+
+    /* The running thread's own. */
+    const sigset_t *open; /* signal mask while it waits: whose handlers may run, and then end the run; NULL: none */
+    bool interrupted;     /* a handler ran */
 };
 
 /*
@@ -104,15 +114,23 @@ void softhv_vp_free(struct softhv_vp *vp);
  */
 int softhv_vp_run(struct softhv_vp *vp, struct hv_message *out);
 
-/* Make softhv_vp_run return -EINTR, the one in progress or the next. Any thread; not in signal handlers. */
+/*
+ * The same for a thread that has blocked its signals: -EINTR also when the handler of a signal ran that is not in
+ * `open`. Handlers run only inside of this call then, at its beginning or between two turns, so that a signal sent
+ * before the call ends it as well; one that finds a message stays pending.
+ */
+int softhv_vp_run_open(struct softhv_vp *vp, const sigset_t *open, struct hv_message *out);
+
+/* Make softhv_vp_run return -EINTR, the one in progress or the next. Any thread, also a signal handler. */
 void softhv_vp_kick(struct softhv_vp *vp);
 
-/* Let a waiting VP look again whether there is a reason to wait. Any thread. */
+/* Let a waiting VP look again whether there is a reason to wait. Any thread, also a signal handler. */
 void softhv_vp_wake(struct softhv_vp *vp);
 
 /*
- * Serve a request on a VP that does not run: waits for it, takes over what the client wrote to the register page. view:
- * filled for regs.h. Then softhv_vp_end; changed: registers may have changed, the register page is written anew.
+ * Serve a request on a VP: makes it pause if it runs, otherwise takes over what the client wrote to the register page.
+ * view: filled for regs.h. Then softhv_vp_end; changed: registers may have changed, the register page is written anew
+ * unless the VP runs. Not from inside of the VP's own run.
  */
 void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view);
 void softhv_vp_end(struct softhv_vp *vp, bool changed);

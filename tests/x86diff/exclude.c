@@ -36,6 +36,7 @@ static const char *const reasons[EXCLUDE_REASONS] = {
                       "up to the processor",
     [EXCLUDE_HEADER] =
         "XRSTOR whose header is both invalid (#GP) and across the limit of the stack segment (#SS): either may win",
+    [EXCLUDE_OPERANDS] = "CMPS whose two operands both fault: which is read first is up to the processor",
     [EXCLUDE_LOOP] =
         "a loop through a backward branch that the host ends in time and the executor not within its limit",
     [EXCLUDE_STUCK] =
@@ -337,6 +338,21 @@ static bool ends_at_limit(const struct case_in *in, const struct x86_insn *last,
            next == ldt_entries[LDT_CODE32].limit + 1u && native->regs.rip == next - last->len;
 }
 
+static bool is_access_fault(unsigned vector)
+{
+    return vector == X86_GP || vector == X86_SS_FAULT || vector == X86_PF || vector == X86_AC;
+}
+
+/* Zen 3 reads ES:(R)DI first, Zen 5 DS:(R)SI; no register has moved, so both stand at the same element. */
+static bool faults_in_other_operand(const struct x86_insn *last, const struct case_out *native,
+                                    const struct case_out *soft)
+{
+    const struct case_regs *a = &native->regs, *b = &soft->regs;
+    return last->op == X86_OP_CMPS && is_access_fault(native->vector) && is_access_fault(soft->vector) &&
+           a->rip == b->rip && a->gpr[X86_RSI] == b->gpr[X86_RSI] && a->gpr[X86_RDI] == b->gpr[X86_RDI] &&
+           a->gpr[X86_RCX] == b->gpr[X86_RCX];
+}
+
 unsigned exclude_outcome(const struct case_in *in, const struct x86_insn *last, const struct case_out *native,
                          const struct case_out *soft)
 {
@@ -350,6 +366,8 @@ unsigned exclude_outcome(const struct case_in *in, const struct x86_insn *last, 
     bool header = last->op == X86_OP_XRSTOR && native->vector == X86_GP && soft->vector == X86_SS_FAULT;
     if (header && native->regs.rip == soft->regs.rip)
         return EXCLUDE_HEADER;
+    if (faults_in_other_operand(last, native, soft))
+        return EXCLUDE_OPERANDS;
     bool refused = soft->vector == X86_GP && soft->regs.rip == in->regs.rip + in->code_len - last->len;
     return last->op == X86_OP_XRSTOR && refused && native->regs.rip != soft->regs.rip ? EXCLUDE_COMPONENTS
                                                                                       : EXCLUDE_NOT;
@@ -366,6 +384,12 @@ static void add_undefined_flags(struct exclude_mask *m, const struct x86_insn *i
         if (undefined[i].op == in->op)
             m->flags |= undefined[i].flags & ~(is_shift(in->op) && count_is_one(in) ? (unsigned)OF : 0u);
     }
+}
+
+void exclude_mask_add_target(struct exclude_mask *m, const struct x86_insn *in)
+{
+    if (in->op == X86_OP_LZCNT || in->op == X86_OP_TZCNT)
+        m->flags |= CF | OF | SF | AF | PF;
 }
 
 bool exclude_host_value(unsigned op)
@@ -433,6 +457,8 @@ void exclude_print(void)
     puts("  x87 error pointers (FOP, FIP, FDP) in the registers, on AMD unless an exception is pending: FXSAVE and "
          "XSAVE, by which the host's");
     puts("    kernel shows them, store zeros otherwise. FNSTENV and FNSAVE show them always, and are compared.");
+    puts("  FIP and FDP that are not canonical, when loaded by FXRSTOR or XRSTOR: some processors extend bit 47");
+    puts("  LZCNT, TZCNT behind a branch, which may land behind their prefix: the flags BSF and BSR leave undefined");
     puts("Bytes the executor refuses by plan, whatever the host does:");
     puts("  VEX, EVEX and XOP maps other than BMI");
     for (size_t i = 0; i < sizeof planned / sizeof planned[0]; i++)

@@ -23,6 +23,7 @@ enum exclude_reason {
     EXCLUDE_OFFSET,
     EXCLUDE_LENGTH,
     EXCLUDE_HEADER,
+    EXCLUDE_OPERANDS,
     EXCLUDE_LOOP,
     EXCLUDE_STUCK,
     EXCLUDE_LIMIT,
@@ -58,6 +59,9 @@ struct exclude_mask {
 };
 /* Add what `in` leaves undefined to *m. strict: undefined flags are compared too. */
 void exclude_mask_add(struct exclude_mask *m, const struct x86_insn *in, bool strict);
+
+/* The same for what a branch before it may find when it lands inside of `in`, behind a prefix. */
+void exclude_mask_add_target(struct exclude_mask *m, const struct x86_insn *in);
 
 /* Does this instruction, run with these registers, ask for state components that only the host has? */
 bool exclude_components(const struct x86_insn *in, const struct case_regs *g);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB UINT64_C(0x100000)
+#define GIB (MIB << 10)
+
+static const struct memory_range two[] = {{.gpa = {0}, .bytes = 2 * MIB}, {.gpa = {4 * GIB}, .bytes = MIB}};
+
+static void make(struct memory *m)
+{
+    struct err err;
+    assert_int_equal(memory_init(m, two, 2, &err), 0);
+}
+
+static void refuse(const struct memory_range *ranges, unsigned count)
+{
+    struct memory m;
+    struct err err = {.code = 0};
+    assert_int_equal(memory_init(&m, ranges, count, &err), -EINVAL);
+    assert_int_equal(err.code, -EINVAL);
+    assert_null(m.mapping);
+}
+
+static void memory_starts_as_zeros(void **state)
+{
+    static const uint8_t zeros[64];
+    uint8_t bytes[64];
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_true(memory_read(&m, gpa_make(2 * MIB - 64), bytes, 64));
+    assert_memory_equal(bytes, zeros, 64);
+    memory_fini(&m);
+}
+
+static void what_was_written_is_read(void **state)
+{
+    uint32_t value = 0x12345678, seen = 0;
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_true(memory_write(&m, gpa_make(4 * GIB + 4), &value, 4));
+    assert_true(memory_read(&m, gpa_make(4 * GIB + 4), &seen, 4));
+    assert_int_equal(seen, value);
+    memory_fini(&m);
+}
+
+static void an_access_across_the_end_copies_nothing(void **state)
+{
+    uint8_t bytes[2] = {7, 7};
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_false(memory_read(&m, gpa_make(2 * MIB - 1), bytes, 2));
+    assert_int_equal(bytes[0], 7);
+    assert_false(memory_write(&m, gpa_make(4 * GIB + MIB - 1), bytes, 2));
+    assert_true(memory_read(&m, gpa_make(4 * GIB + MIB - 1), bytes, 1));
+    assert_int_equal(bytes[0], 0);
+    memory_fini(&m);
+}
+
+static void the_hole_has_no_address(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_null(memory_at(&m, gpa_make(2 * MIB), 0));
+    assert_null(memory_at(&m, gpa_make(4 * GIB - 1), 1));
+    assert_null(memory_at(&m, gpa_make(UINT64_MAX), 1));
+    memory_fini(&m);
+}
+
+static void a_length_that_wraps_has_no_address(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_null(memory_at(&m, gpa_make(4096), UINT64_MAX));
+    assert_null(memory_at(&m, gpa_make(4096), UINT64_MAX - 4096));
+    assert_non_null(memory_at(&m, gpa_make(0), 2 * MIB));
+    assert_null(memory_at(&m, gpa_make(0), 2 * MIB + 1));
+    memory_fini(&m);
+}
+
+static void ranges_may_touch(void **state)
+{
+    static const struct memory_range touching[] = {{.gpa = {0}, .bytes = MIB}, {.gpa = {MIB}, .bytes = MIB}};
+    struct memory m;
+    struct err err;
+    (void)state;
+    assert_int_equal(memory_init(&m, touching, 2, &err), 0);
+    assert_null(memory_at(&m, gpa_make(MIB - 1), 2));
+    memory_fini(&m);
+}
+
+static void sparse_memory_larger_than_the_host_can_be_had(void **state)
+{
+    static const struct memory_range large[] = {{.gpa = {0}, .bytes = 64 * GIB}};
+    struct memory m;
+    struct err err;
+    (void)state;
+    assert_int_equal(memory_init(&m, large, 1, &err), 0);
+    assert_non_null(memory_at(&m, gpa_make(64 * GIB - 1), 1));
+    memory_fini(&m);
+}
+
+static void overlapping_ranges_are_refused(void **state)
+{
+    static const struct memory_range r[] = {{.gpa = {0}, .bytes = 2 * MIB}, {.gpa = {MIB}, .bytes = MIB}};
+    (void)state;
+    refuse(r, 2);
+}
+
+static void ranges_that_are_no_whole_pages_are_refused(void **state)
+{
+    static const struct memory_range bytes = {.gpa = {0}, .bytes = 4097}, start = {.gpa = {1}, .bytes = 4096},
+                                     none = {.gpa = {0}, .bytes = 0};
+    (void)state;
+    refuse(&bytes, 1);
+    refuse(&start, 1);
+    refuse(&none, 1);
+}
+
+static void a_range_that_wraps_is_refused(void **state)
+{
+    static const struct memory_range r = {.gpa = {UINT64_MAX - 4095}, .bytes = 8192},
+                                     whole = {.gpa = {0}, .bytes = UINT64_MAX - 4095};
+    (void)state;
+    refuse(&r, 1);
+    refuse(&whole, 1);
+}
+
+static void too_many_ranges_are_refused(void **state)
+{
+    static const struct memory_range r[3] = {
+        {.gpa = {0}, .bytes = MIB}, {.gpa = {MIB}, .bytes = MIB}, {.gpa = {2 * MIB}, .bytes = MIB}};
+    (void)state;
+    refuse(r, 3);
+    refuse(r, 0);
+}
+
+static void ending_twice_is_harmless(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    memory_fini(&m);
+    memory_fini(&m);
+    assert_null(memory_at(&m, gpa_make(0), 1));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_starts_as_zeros),
+        cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(an_access_across_the_end_copies_nothing),
+        cmocka_unit_test(the_hole_has_no_address),
+        cmocka_unit_test(a_length_that_wraps_has_no_address),
+        cmocka_unit_test(ranges_may_touch),
+        cmocka_unit_test(sparse_memory_larger_than_the_host_can_be_had),
+        cmocka_unit_test(overlapping_ranges_are_refused),
+        cmocka_unit_test(ranges_that_are_no_whole_pages_are_refused),
+        cmocka_unit_test(a_range_that_wraps_is_refused),
+        cmocka_unit_test(too_many_ranges_are_refused),
+        cmocka_unit_test(ending_twice_is_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

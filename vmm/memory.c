@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/checked.h"
+
+/* Between ranges and around them: a stray access by a length that was not checked ends here. */
+#define GUARD_BYTES UINT64_C(0x200000)
+
+static bool is_range(const struct memory_range *r, uint64_t from)
+{
+    gpa_t end;
+    return r->bytes != 0 && r->bytes % GUEST_PAGE_BYTES == 0 && gpa_page_offset(r->gpa) == 0 && r->gpa.value >= from &&
+           gpa_add(r->gpa, r->bytes, &end);
+}
+
+/* Size of the whole mapping, or 0. */
+static uint64_t total(const struct memory_range *ranges, unsigned count)
+{
+    uint64_t sum = GUARD_BYTES, from = 0;
+    if (count == 0 || count > MEMORY_RANGES_MAX)
+        return 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_range(&ranges[i], from) || !checked_add_u64(sum, ranges[i].bytes, &sum) ||
+            !checked_add_u64(sum, 2 * GUARD_BYTES, &sum))
+            return 0;
+        from = ranges[i].gpa.value + ranges[i].bytes;
+    }
+    return sum;
+}
+
+/* Ranges start at multiples of the guard's size, that is, where the host can use large pages. */
+static uint8_t *place(uint8_t *at)
+{
+    return (uint8_t *)(((uintptr_t)at + GUARD_BYTES - 1) & ~(uintptr_t)(GUARD_BYTES - 1));
+}
+
+/* The advice is not needed for correctness: a host that does not know it dumps the memory. */
+static int open_range(struct memory_range *r)
+{
+    if (mprotect(r->host, r->bytes, PROT_READ | PROT_WRITE) < 0)
+        return -errno;
+    (void)madvise(r->host, r->bytes, MADV_DONTDUMP);
+    return 0;
+}
+
+static int map_ranges(struct memory *m, const struct memory_range *ranges, unsigned count)
+{
+    int prot = PROT_NONE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *at = mmap(NULL, m->mapping_bytes, prot, flags, -1, 0);
+    if (at == MAP_FAILED)
+        return -errno;
+    m->mapping = at;
+    uint8_t *next = (uint8_t *)at + GUARD_BYTES;
+    for (unsigned i = 0; i < count; i++) {
+        m->range[i] = ranges[i];
+        m->range[i].host = place(next);
+        int err = open_range(&m->range[i]);
+        if (err != 0)
+            return err;
+        next = m->range[i].host + ranges[i].bytes + GUARD_BYTES;
+        m->count++;
+    }
+    return 0;
+}
+
+int memory_init(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "reserve address space for the guest's memory",
+        .what_to_do = "give the guest less memory, or raise the limit of virtual memory (ulimit -v)",
+    };
+    uint64_t bytes = total(ranges, count);
+    *m = (struct memory){.mapping_bytes = bytes};
+    if (bytes == 0)
+        return err_fail_because(err, -EINVAL, &context, "the ranges are empty, overlap, or are not whole pages");
+    int code = map_ranges(m, ranges, count);
+    if (code == 0)
+        return 0;
+    memory_fini(m);
+    return err_fail(err, code, &context);
+}
+
+void memory_fini(struct memory *m)
+{
+    if (m->mapping != NULL)
+        (void)munmap(m->mapping, m->mapping_bytes);
+    *m = (struct memory){.count = 0};
+}
+
+uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct memory_range *r = &m->range[i];
+        if (gpa.value >= r->gpa.value && gpa.value - r->gpa.value < r->bytes &&
+            bytes <= r->bytes - (gpa.value - r->gpa.value))
+            return r->host + (gpa.value - r->gpa.value);
+    }
+    return NULL;
+}
+
+bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes)
+{
+    const uint8_t *from = memory_at(m, gpa, bytes);
+    if (from == NULL)
+        return false;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+bool memory_write(const struct memory *m, gpa_t gpa, const void *from, uint64_t bytes)
+{
+    uint8_t *to = memory_at(m, gpa, bytes);
+    if (to == NULL)
+        return false;
+    memcpy(to, from, bytes);
+    return true;
+}

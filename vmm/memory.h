@@ -1,0 +1,57 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Guest RAM: at most two ranges (below the hole and above 4 GiB) in one mapping of this process. The only module of the
+ * monitor that turns a guest address into a host pointer, always with a length and always inside one range.
+ *
+ *     [guard] [range 0] [guard] [range 1] [guard]
+ *
+ * Memory is taken from the host when the guest first touches it, does not appear in core dumps, and is zero before.
+ *
+ * Threads: made and ended by one thread; in between everything is const and the contents are shared with the guest,
+ * which may change any byte at any time: copy once, check the copy.
+ */
+#ifndef CAISSON_VMM_MEMORY_H
+#define CAISSON_VMM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/gpa.h"
+
+#define MEMORY_RANGES_MAX 2u
+
+struct memory_range {
+    gpa_t gpa;
+    uint64_t bytes; /* whole pages */
+    uint8_t *host;
+};
+
+/* Zeroed: no memory. */
+struct memory {
+    struct memory_range range[MEMORY_RANGES_MAX]; /* ascending, disjoint */
+    unsigned count;
+    void *mapping;
+    size_t mapping_bytes;
+};
+
+/*
+ * Make RAM. ranges: `count` of them, ascending and disjoint, host ignored. 0, or with *err and *m zeroed: -EINVAL for
+ * ranges that are none, -ENOMEM when the host has no such address space. memory_fini ends it.
+ */
+int memory_init(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err);
+/* Unmap; the partition must be gone or must not have it any more. Accepts a zeroed one, and zeroes it. */
+void memory_fini(struct memory *m);
+
+/*
+ * The host address of guest bytes, or NULL if not all of them lie in one range. Valid until memory_fini. Any thread.
+ */
+uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes);
+
+/* Copy from or to guest memory. False, with nothing copied, if not all bytes lie in one range. Any thread. */
+bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes);
+bool memory_write(const struct memory *m, gpa_t gpa, const void *from, uint64_t bytes);
+
+#endif

@@ -61,13 +61,13 @@ static int refuse(const struct boot_file *file, const char *what, const char *wh
                             what);
 }
 
-/* A page of an HTTP server, a pointer of git-lfs, a script: at least 16 bytes, none of which is binary. */
+/* A page of an HTTP server, a pointer of git-lfs, a script: at least 16 bytes, all of them printable ASCII. */
 static bool is_text(const struct boot_file *file)
 {
     size_t length = file->length < 512 ? file->length : 512;
     for (size_t i = 0; i < length; i++) {
         uint8_t b = file->bytes[i];
-        if ((b < 0x20 && b != '\n' && b != '\r' && b != '\t') || b == 0x7f)
+        if ((b < 0x20 && b != '\n' && b != '\r' && b != '\t') || b >= 0x7f)
             return false;
     }
     return length >= 16;

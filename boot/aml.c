@@ -20,7 +20,6 @@ enum {
     OP_PACKAGE = 0x12,
     OP_EXTENDED = 0x5b,
     OP_DEVICE = 0x82, /* behind OP_EXTENDED */
-    ROOT = 0x5c,
 };
 
 /* Resource descriptors, ACPI 6.4.2 and 6.4.3. */
@@ -157,7 +156,6 @@ size_t aml_open_scope(struct aml *a, const char *name)
 {
     put_byte(a, OP_SCOPE);
     size_t mark = a->length;
-    put_byte(a, ROOT);
     put_name(a, name);
     return mark;
 }

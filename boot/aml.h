@@ -33,7 +33,7 @@ void aml_init(struct aml *a, uint8_t *bytes, size_t size);
 
 /* ---- Containers; each open returns what its close wants. ---- */
 
-/* Scope of an absolute path of one name: "_SB_" means \_SB. */
+/* At the top level of a table: "_SB_" means \_SB. */
 size_t aml_open_scope(struct aml *a, const char *name);
 size_t aml_open_device(struct aml *a, const char *name);
 void aml_close(struct aml *a, size_t mark);

@@ -56,7 +56,9 @@ $(OUT)/config.mk $(OUT)/config.h: $(OUT)/config.stamp ;
 dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/attest vmm/oci boot policy policy/launch
 dirs-$(CONFIG_X86_CORE) += vmm/x86
 dirs-$(CONFIG_SOFTHV) += vmm/softhv
+dirs-$(CONFIG_GUEST_INIT) += guest-init
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
+omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
@@ -64,7 +66,8 @@ omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tes
 	tests/fuzz/exec_fuzz.c)
 omit-$(if $(CONFIG_X86_VECTOR),,y) += $(wildcard vmm/x86/exec_vec*.c tests/vmm/x86/exec_vec_test.c)
 
-srcs := $(filter-out vmm/main.c $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
+mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
+srcs := $(filter-out $(mains) $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
 find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name '$(1)')))
 tests := $(if $(T),$(foreach t,$(call find,*_test.c),$(if $(findstring $(T),$(t)),$(t))),$(call find,*_test.c))
 fuzzers := $(call find,*_fuzz.c)
@@ -72,7 +75,7 @@ testlib := $(sort $(wildcard tests/lib/*.c))
 x86diff := $(sort $(wildcard tests/x86diff/*.c))
 bench := $(sort $(wildcard tests/bench/*.c))
 guests := $(sort $(wildcard tests/guests/*.S))
-everything := $(srcs) $(wildcard vmm/main.c) $(call find,*.c)
+everything := $(srcs) $(wildcard $(mains)) $(call find,*.c)
 
 # ---- Flags -----------------------------------------------------------------------------------------------------------
 
@@ -135,7 +138,10 @@ $(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/versi
 	$$(call say,CC,$$@)
 	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 # Archives are made anew so that a file no longer chosen leaves them.
-$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs))
+$(OUT)/$(1)/boot/builtin.o: boot/builtin.S $(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init)
+	@mkdir -p $$(@D)
+	$$(Q)gcc -c -Wa,--fatal-warnings -DGUEST_INIT='"$(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init,/dev/null)"' $$< -o $$@
+$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(OUT)/$(1)/boot/builtin.o
 $(OUT)/$(1)/libtest.a: $(call objects,$(1),$(testlib))
 $(OUT)/$(1)/%.a: $(OUT)/$(1)/members
 	$$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
@@ -162,6 +168,14 @@ $(OUT)/caisson: $(OUT)/caisson.debug
 	$(call say,STRIP,$@)
 	$(Q)strip --strip-all -o $@ $<
 
+# The first process of guests, which libcaisson.a carries: so it cannot be linked from there.
+$(OUT)/guest-init.debug: $(call objects,musl,$(sort $(wildcard guest-init/*.c common/*.c)))
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+$(OUT)/guest-init: $(OUT)/guest-init.debug
+	$(call say,STRIP,$@)
+	$(Q)strip --strip-all -o $@ $<
+
 $(OUT)/x86diff: $(call objects,musl,$(x86diff)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
 $(OUT)/bench-cpu: $(call objects,musl,$(bench)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
 $(OUT)/x86diff $(OUT)/bench-cpu:
@@ -183,9 +197,10 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests lib deps sbom format clean FORCE \
+.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init lib deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
+guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
 lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
 guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
 

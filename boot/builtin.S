@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GUEST_INIT: path of the file, from the Makefile. */
+        .section .rodata.guest_init, "a", @progbits
+        .balign 16
+        .globl  guest_init_start, guest_init_end
+        .hidden guest_init_start, guest_init_end
+        .type   guest_init_start, @object
+guest_init_start:
+        .incbin GUEST_INIT
+        .size   guest_init_start, . - guest_init_start
+guest_init_end:
+        .section .note.GNU-stack, "", @progbits

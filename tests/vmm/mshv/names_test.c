@@ -22,6 +22,15 @@ static void numbers_have_the_names_of_the_abi(void **state)
     assert_string_equal(mshv_name_register(0x80007), "HV_X64_REGISTER_SYSENTER_ESP");
     assert_string_equal(mshv_name_register(0xa0010), "HV_REGISTER_SCONTROL");
     assert_string_equal(mshv_name_message(0x80010000), "HVMSG_X64_IO_PORT_INTERCEPT");
+    assert_string_equal(mshv_name_intercept(0xd), "HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION");
+    assert_string_equal(mshv_name_interrupt(9), "HV_X64_INTERRUPT_TYPE_LOCALINT1");
+    assert_string_equal(mshv_name_translation(4), "HV_TRANSLATE_GVA_GPA_UNMAPPED");
+    assert_string_equal(mshv_name_gpa_access(4), "HV_ACCESS_GPA_ILLEGAL_OVERLAY_ACCESS");
+    assert_string_equal(mshv_name_cache_type(4), "HV_CACHE_TYPE_WRITE_THROUGH");
+    assert_string_equal(mshv_name_vp_state(4), "MSHV_VP_STATE_SYNTHETIC_TIMERS");
+    assert_string_equal(mshv_name_vp_mmap(0), "MSHV_VP_MMAP_OFFSET_REGISTERS");
+    assert_string_equal(mshv_name_gpap_access_type(1), "MSHV_GPAP_ACCESS_TYPE_DIRTY");
+    assert_string_equal(mshv_name_gpap_access_op(2), "MSHV_GPAP_ACCESS_OP_SET");
 }
 
 static void unknown_numbers_have_none(void **state)
@@ -32,6 +41,16 @@ static void unknown_numbers_have_none(void **state)
     assert_null(mshv_name_property(0));
     assert_null(mshv_name_register(0x666));
     assert_null(mshv_name_message(0x80000002));
+    assert_null(mshv_name_intercept(0x4));
+    assert_null(mshv_name_interrupt(HV_X64_INTERRUPT_TYPE_COUNT));
+    assert_null(mshv_name_translation(10));
+    assert_null(mshv_name_gpa_access(5));
+    assert_null(mshv_name_cache_type(2));
+    assert_null(mshv_name_vp_state(MSHV_VP_STATE_COUNT));
+    assert_null(mshv_name_vp_mmap(MSHV_VP_MMAP_OFFSET_COUNT));
+    assert_null(mshv_name_vp_mmap(UINT64_C(1) << 32));
+    assert_null(mshv_name_gpap_access_type(MSHV_GPAP_ACCESS_TYPE_COUNT));
+    assert_null(mshv_name_gpap_access_op(MSHV_GPAP_ACCESS_OP_COUNT));
 }
 
 static void statuses_become_the_drivers_errno(void **state)

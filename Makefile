@@ -4,11 +4,12 @@
 #
 # Configuration: Kconfig describes the options. Plain "make" takes ./.config if there is one and builds in build/custom;
 # otherwise, or with CONFIG=<name> given, it takes the preset scripts/configs/<name> (dev) and builds in build/<name>.
-# Each source file is compiled in up to four variants, each in its own folder of objects:
+# Each source file is compiled in up to six variants, each in its own folder of objects:
 #   musl   the product: static-pie against musl (make, make test)
 #   asan   glibc with AddressSanitizer and UndefinedBehaviorSanitizer (make test-asan, make fuzz-replay)
 #   fuzz   clang with libFuzzer and the same sanitizers (make fuzz-build)
 #   clang  the product's flags with clang, compiled and not linked (make check-clang)
+#   so     glibc and position-independent: libcaisson-softhv.so (make softhv-preload); so-clang the same for check-clang
 # Useful on the command line: CONFIG=node, BUILD=/tmp/b (other output folder), T=x86/decode (only tests whose path
 # contains this), V=1 (show commands), WERROR= (warnings are not errors: for compilers newer than we know),
 # EXTRA_CFLAGS=..., CC=clang.
@@ -61,6 +62,8 @@ omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_tes
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/fuzz/trace_fuzz.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c tests/fuzz/trace_fuzz.c)
+omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
 omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tests/vmm/x86/*_test.c tests/guests/*_test.c \
@@ -77,6 +80,11 @@ x86diff := $(sort $(wildcard tests/x86diff/*.c))
 bench := $(sort $(wildcard tests/bench/*.c))
 guests := $(sort $(wildcard tests/guests/*.S))
 everything := $(srcs) $(wildcard $(mains)) $(call find,*.c)
+everything := $(srcs) $(wildcard vmm/main.c) $(call find,*.c)
+# Without relro.c, which is for programs that relocate themselves.
+preload := $(sort $(wildcard vmm/softhv/preload/*.c))
+preload-tests := $(sort $(wildcard tests/vmm/softhv/preload/*_test.c))
+preload-srcs := $(filter-out common/relro.c,$(filter common/% vmm/softhv/% vmm/x86/%,$(srcs))) vmm/mshv/names.c $(preload)
 
 # ---- Flags -----------------------------------------------------------------------------------------------------------
 
@@ -107,6 +115,10 @@ CC_clang := $(CLANG)
 FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC))
 FLAGS_asan := $(base) $(sanitize) $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
+CC_so := $(CC)
+CC_so-clang := $(CLANG)
+FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC
+FLAGS_so-clang := $(base) $(optimise) $(call harden,$(CLANG)) -fPIC
 FLAGS_clang := $(base) $(optimise) $(call harden,$(CLANG)) $(call muslinc,$(CLANG)) --target=x86_64-linux-musl
 
 # gcc's musl wrapper makes a dynamic PIE of -static-pie, so the start files are named here.
@@ -120,6 +132,10 @@ LINK_asan = $(CC) $(sanitize)
 LIBS_asan = $(libs:%=$(DEPS)/glibc/lib%.a) -lpthread
 LINK_fuzz = $(CLANG) $(sanitize) -fsanitize=fuzzer
 LIBS_fuzz = $(LIBS_asan)
+# What the library calls itself must not come back to it: --wrap (vmm/softhv/preload/preload.c).
+LINK_so = $(CC) -shared -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,text,-z,defs,-z,nodelete -Wl,--gc-sections \
+	-Wl,--build-id=sha1,--fatal-warnings -Wl,--version-script=vmm/softhv/preload/exports.map \
+	-Wl,-soname,libcaisson-softhv.so $(foreach f,open close ioctl mmap,-Wl,--wrap=$(f))
 cmocka_musl = $(DEPS)/musl/libcmocka.a
 cmocka_asan = $(DEPS)/glibc/libcmocka.a
 
@@ -128,7 +144,7 @@ cmocka_asan = $(DEPS)/glibc/libcmocka.a
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
 
 define variant
-$(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"'
+$(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"' -DPRELOAD_LIBRARY='"$(OUT)/libcaisson-softhv.so"'
 $(OUT)/$(1)/: ; @mkdir -p $$@
 # Files whose time changes only with their content: an object depends on compiler and flags, an archive on its list.
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
@@ -149,9 +165,9 @@ $(OUT)/$(1)/%.a: $(OUT)/$(1)/members
 $(OUT)/$(1)/%_test: $(OUT)/$(1)/%_test.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libcaisson.a
 	$$(call say,LINK,$$@)
 	$$(Q)$$(LINK_$(1)) -o $$@ $$(filter %.o %.a,$$^) $$(cmocka_$(1)) $$(LIBS_$(1))
--include $(patsubst %.o,%.d,$(call objects,$(1),$(everything)))
+-include $(patsubst %.o,%.d,$(call objects,$(1),$(if $(filter so%,$(1)),$(preload-srcs) $(preload-tests),$(everything))))
 endef
-$(foreach v,musl asan fuzz clang,$(eval $(call variant,$(v))))
+$(foreach v,musl asan fuzz clang so so-clang,$(eval $(call variant,$(v))))
 
 $(DEPS)/ok: | scripts/deps
 	$(Q)scripts/deps build
@@ -176,6 +192,13 @@ $(OUT)/guest-init.debug: $(call objects,musl,$(sort $(wildcard guest-init/*.c co
 $(OUT)/guest-init: $(OUT)/guest-init.debug
 	$(call say,STRIP,$@)
 	$(Q)strip --strip-all -o $@ $<
+# Stands before the C library of a program that opens /dev/mshv, and answers instead of the kernel: docs/preload.md.
+$(OUT)/libcaisson-softhv.so.debug: $(call objects,so,$(preload-srcs)) vmm/softhv/preload/exports.map
+	$(Q)$(LINK_so) -o $@ $(filter %.o,$^) -lpthread -ldl
+$(OUT)/libcaisson-softhv.so: $(OUT)/libcaisson-softhv.so.debug
+$(OUT)/so/tests/%_test: $(OUT)/so/tests/%_test.o $(OUT)/libcaisson-softhv.so
+	$(Q)$(CC) -o $@ $< $(cmocka_asan) -lpthread
+all: $(if $(CONFIG_SOFTHV_PRELOAD),$(OUT)/libcaisson-softhv.so)
 
 $(OUT)/x86diff: $(call objects,musl,$(x86diff)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
 $(OUT)/bench-cpu: $(call objects,musl,$(bench)) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
@@ -200,6 +223,8 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 .PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init lib deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
+.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests lib deps sbom format clean FORCE \
+	softhv-preload test-preload menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
 lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
@@ -213,10 +238,13 @@ test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBS
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/
-check-clang: $(call objects,clang,$(everything)) ## compile every source and test with clang, warnings being errors
+check-clang: $(call objects,clang,$(everything)) $(if $(CONFIG_SOFTHV),$(call objects,so-clang,$(preload) $(preload-tests))) ## compile every source and test with clang, warnings being errors
 	@echo "check-clang: $(words $^) files compile without a warning under $$($(CLANG) --version | head -n 1)"
 x86diff: $(OUT)/x86diff ## build build/<config>/x86diff, the differential tester of vmm/x86/
 bench-cpu: $(OUT)/bench-cpu ## build build/<config>/bench-cpu, which scripts/bench runs
+softhv-preload: $(OUT)/libcaisson-softhv.so ## build build/<config>/libcaisson-softhv.so, softhv for other programs (docs/preload.md)
+test-preload: $(patsubst %.c,$(OUT)/so/%,$(preload-tests)) ## run the tests of that library
+	@BUILD=$(BUILD) scripts/run-tests preload $(OUT)/so $^
 deps: $(DEPS)/ok ## fetch and build the libraries, unless the cache has them
 sbom: $(OUT)/caisson ## write build/sbom.spdx.json: what went into the binary
 	@scripts/sbom $(OUT) $(DEPS)/manifest $(BUILD)/sbom.spdx.json

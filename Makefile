@@ -62,7 +62,6 @@ omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_tes
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/fuzz/trace_fuzz.c)
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c tests/fuzz/trace_fuzz.c)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave

@@ -63,6 +63,7 @@ omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/fuzz/trace_fuzz.c)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
+omit-$(if $(CONFIG_SOFTHV),,y) += tests/minivmm/sys_softhv.c
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
 omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tests/vmm/x86/*_test.c tests/guests/*_test.c \
@@ -78,8 +79,9 @@ testlib := $(sort $(wildcard tests/lib/*.c))
 x86diff := $(sort $(wildcard tests/x86diff/*.c))
 bench := $(sort $(wildcard tests/bench/*.c))
 guests := $(sort $(wildcard tests/guests/*.S))
-everything := $(srcs) $(wildcard $(mains)) $(call find,*.c)
-everything := $(srcs) $(wildcard vmm/main.c) $(call find,*.c)
+minivmm := $(sort $(wildcard tests/minivmm/*.c))
+minivmm-guests := $(sort $(wildcard tests/minivmm/*.S))
+everything := $(srcs) $(wildcard $(mains)) $(filter-out tests/minivmm/sys_libc.c,$(call find,*.c))
 # Without relro.c, which is for programs that relocate themselves.
 preload := $(sort $(wildcard vmm/softhv/preload/*.c))
 preload-tests := $(sort $(wildcard tests/vmm/softhv/preload/*_test.c))
@@ -211,6 +213,25 @@ $(OUT)/guests/%.bin: tests/guests/%.S tests/guests/guest.ld $(wildcard tests/gue
 	$(Q)gcc -c -Wa,--fatal-warnings -I. -o $(@:.bin=.o) $<
 	$(Q)ld -T tests/guests/guest.ld -m elf_x86_64 --oformat binary --build-id=none -o $@ $(@:.bin=.o)
 
+# A VMM without any of caisson: one set of objects against glibc and without -I., so that it cannot include ours, linked
+# twice: with softhv behind it, and as a program that opens /dev/mshv.
+minivmm-objects := $(patsubst tests/minivmm/%.c,$(OUT)/minivmm/%.o,$(filter-out tests/minivmm/sys_%.c,$(minivmm)))
+$(OUT)/minivmm/%.o: tests/minivmm/%.c $(wildcard tests/minivmm/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(warnings) -c $< -o $@
+$(OUT)/minivmm/soft: $(minivmm-objects) $(OUT)/asan/tests/minivmm/sys_softhv.o $(OUT)/asan/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
+$(OUT)/minivmm/libc: $(minivmm-objects) $(OUT)/minivmm/sys_libc.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^ -lpthread
+$(OUT)/minivmm/%.bin: tests/minivmm/%.S tests/minivmm/guest.inc tests/guests/guest.ld
+	@mkdir -p $(@D)
+	$(call say,GUEST,$@)
+	$(Q)gcc -c -Wa,--fatal-warnings -I. -o $(@:.bin=.guest.o) $<
+	$(Q)ld -T tests/guests/guest.ld -m elf_x86_64 --oformat binary --build-id=none -o $@ $(@:.bin=.guest.o)
+
 $(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
@@ -220,10 +241,9 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init lib deps sbom format clean FORCE \
+.PHONY: help test test-asan test-preload test-minivmm fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
+	lib softhv-preload deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
-.PHONY: help test test-asan fuzz-replay fuzz-build check-clang x86diff bench-cpu guests lib deps sbom format clean FORCE \
-	softhv-preload test-preload menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
 lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
@@ -234,6 +254,8 @@ test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build wi
 	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test)
 test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBSan against glibc
 	@BUILD=$(BUILD) scripts/run-tests asan $(OUT)/asan $(call test_programs,asan)
+test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/minivmm/%.S=$(OUT)/minivmm/%.bin) ## run tests/minivmm: an independent VMM on softhv
+	@MINIVMM=$(OUT)/minivmm BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

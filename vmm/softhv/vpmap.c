@@ -10,6 +10,8 @@
 /* C libraries older than Linux 4.17 lack the name. */
 #define FIXED_NOREPLACE 0x100000
 #define PLACEMENT       (MAP_FIXED | FIXED_NOREPLACE)
+/* Each page costs one of the process's mappings, of which it has some 65,000. */
+#define PAGES_MAX 1024u
 
 static int page_of(uint64_t offset, enum softhv_vp_page *page)
 {
@@ -41,7 +43,7 @@ int softhv_vp_map(struct softhv_vp *vp, void *address, size_t bytes, int prot, i
     int err = page_of(offset, &which);
     if (err != 0)
         return err;
-    if (bytes == 0 || bytes > SIZE_MAX - PAGE_BYTES)
+    if (bytes == 0 || bytes > PAGES_MAX * PAGE_BYTES)
         return bytes == 0 ? -EINVAL : -ENOMEM;
     bytes = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     void *at =

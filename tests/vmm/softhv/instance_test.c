@@ -518,6 +518,20 @@ static void closing_a_running_vp_lets_it_run(void **state)
     rig_close(&r);
 }
 
+static void a_mapping_of_more_pages_than_a_process_may_have_is_refused(void **state)
+{
+    struct rig r;
+    void *at = &r;
+    (void)state;
+    open_vp(&r, 0, hlt_forever, sizeof(hlt_forever));
+    assert_int_equal(softhv_mmap(r.s, r.vp, NULL, 1024 * PAGE + 1, PROT_READ, MAP_SHARED, 0, &at), -ENOMEM);
+    assert_int_equal(softhv_mmap(r.s, r.vp, NULL, SIZE_MAX, PROT_READ, MAP_SHARED, 0, &at), -ENOMEM);
+    assert_ptr_equal(at, &r);
+    assert_int_equal(softhv_mmap(r.s, r.vp, NULL, 1024 * PAGE, PROT_READ, MAP_SHARED, 0, &at), 0);
+    munmap(at, 1024 * PAGE);
+    rig_close(&r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -536,6 +550,7 @@ int main(void)
         cmocka_unit_test(a_mapping_outlives_the_partition),
         cmocka_unit_test(pages_that_do_not_exist_cannot_be_mapped),
         cmocka_unit_test(every_page_of_a_longer_mapping_is_the_same),
+        cmocka_unit_test(a_mapping_of_more_pages_than_a_process_may_have_is_refused),
         cmocka_unit_test(a_threads_first_run_returns_eintr),
         cmocka_unit_test(a_kick_before_the_run_ends_it),
         cmocka_unit_test(a_kick_during_the_run_ends_it),

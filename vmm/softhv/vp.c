@@ -436,6 +436,9 @@ static bool stopped(struct softhv_vp *vp, struct hv_message *out)
     const struct softhv_stop stop = vp->stop;
     struct frame f;
     vp->stop.kind = SOFTHV_STOP_NONE;
+    /* What an earlier instruction of the same block has to tell comes first; this one is met again. */
+    if (reports_wait(vp) && stop.kind > SOFTHV_STOP_GP)
+        return false;
     switch (stop.kind) {
     case SOFTHV_STOP_NONE:
     case SOFTHV_STOP_RETRY: return false;

@@ -60,12 +60,9 @@ dirs-$(CONFIG_SOFTHV) += vmm/softhv
 dirs-$(CONFIG_GUEST_INIT) += guest-init
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c)
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/fuzz/trace_fuzz.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv/abi_*_test.c tests/minivmm/sys_softhv.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/fuzz/%_fuzz.c,hvguest trace port)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
-omit-$(if $(CONFIG_SOFTHV),,y) += tests/minivmm/sys_softhv.c
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/fuzz/hvguest_fuzz.c tests/fuzz/port_fuzz.c tests/minivmm/sys_softhv.c)
-omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv/abi_*_test.c tests/fuzz/hvguest_fuzz.c)
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
 omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tests/vmm/x86/*_test.c tests/guests/*_test.c \

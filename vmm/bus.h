@@ -6,7 +6,7 @@
  * Which device answers at which port and at which guest physical address.
  *
  * One thread builds the bus, freezes it, and only then starts VPs: from there on it is constant, so looking up takes no
- * lock and any number of VPs may do it at once. What a device does about several VPs in its registers is its own matter.
+ * lock and any number of VPs may do it at once. How a device copes with several VPs in its registers is its own matter.
  *
  * An access belongs to a device only if all its bytes lie in one range of it. One that crosses the end of a range, or
  * has a width that processors do not have, belongs to nobody, like one to an empty address: nobody sees half an access,
@@ -69,8 +69,8 @@ int bus_add_mmio(struct bus *bus, const char *name, gpa_t base, uint64_t bytes, 
 void bus_freeze(struct bus *bus);
 
 /*
- * Let the device there read or write. bytes: width as the guest has it. True with *value written (reads; bytes above the
- * width are 0), or false and *value left alone: nobody is there, so that reads give all ones and writes vanish.
+ * Let the device there read or write. bytes: width of the guest's access. True, with *value written by reads (bytes
+ * above the width are 0), or false and *value left alone: nobody is there; reads then give all ones, writes vanish.
  */
 bool bus_port_read(const struct bus *bus, uint16_t port, unsigned bytes, uint64_t *value);
 bool bus_port_write(const struct bus *bus, uint16_t port, unsigned bytes, uint64_t value);

@@ -152,23 +152,22 @@ static void tables_of_routes_are_bounded_by_what_is_there(void **state)
 {
     (void)state;
     struct {
-        struct mshv_user_irq_table head;
+        uint32_t nr, rsvd;
         struct mshv_user_irq_entry entries[6];
-    } a = {.head = {.nr = 6}};
-    const size_t one = sizeof(a.head) + sizeof(a.entries[0]);
+    } a = {.nr = 6};
+    const size_t head = sizeof(struct mshv_user_irq_table), one = head + sizeof(a.entries[0]);
     a.entries[0] = (struct mshv_user_irq_entry){.gsi = 5, .address_lo = 0xfee01000, .data = 0x41};
     check_request(SOFTHV_ON_PARTITION, MSHV_SET_MSI_ROUTING, &a, sizeof(a), 0,
                   "partition=1 MSHV_SET_MSI_ROUTING nr=6 entry={gsi=5,address_lo=0xfee01000,address_hi=0x0,data=0x41} "
                   "entry={gsi=0,address_lo=0x0,address_hi=0x0,data=0x0} "
                   "entry={gsi=0,address_lo=0x0,address_hi=0x0,data=0x0} "
                   "entry={gsi=0,address_lo=0x0,address_hi=0x0,data=0x0} ... = 0");
-    a.head.nr = UINT32_MAX;
+    a.nr = UINT32_MAX;
     check_request(SOFTHV_ON_PARTITION, MSHV_SET_MSI_ROUTING, &a, one, -EINVAL,
                   "partition=1 MSHV_SET_MSI_ROUTING nr=4294967295 "
                   "entry={gsi=5,address_lo=0xfee01000,address_hi=0x0,data=0x41} ... = -1 EINVAL");
-    a.head.nr = 0;
-    check_request(SOFTHV_ON_PARTITION, MSHV_SET_MSI_ROUTING, &a, sizeof(a.head), 0,
-                  "partition=1 MSHV_SET_MSI_ROUTING nr=0 = 0");
+    a.nr = 0;
+    check_request(SOFTHV_ON_PARTITION, MSHV_SET_MSI_ROUTING, &a, head, 0, "partition=1 MSHV_SET_MSI_ROUTING nr=0 = 0");
 }
 
 static void states_name_their_type_and_what_came_back(void **state)

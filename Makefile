@@ -251,8 +251,8 @@ lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but mai
 guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
 
 test_programs = $(patsubst %.c,$(OUT)/$(1)/%,$(tests))
-test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build with musl and run all unit tests, and tests/layers_test
-	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test)
+test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build with musl and run all unit tests, tests/layers_test and tests/abi_coverage_test
+	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test tests/abi_coverage_test)
 test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBSan against glibc
 	@BUILD=$(BUILD) scripts/run-tests asan $(OUT)/asan $(call test_programs,asan)
 test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/minivmm/%.S=$(OUT)/minivmm/%.bin) ## run tests/minivmm: an independent VMM on softhv

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "tests/lib/abi_rig.h"
@@ -120,6 +121,28 @@ static void all_flags_of_this_kernel_go_together(struct abi *a)
     assert_true(partition >= 0);
     abi_initialize(a, partition);
     abi_close(a, partition);
+}
+
+/* The kernel gives such a partition out; softhv has no place for interrupts of the client's own making. */
+static void a_partition_without_local_apics(struct abi *a)
+{
+    int result = create_flags(a, UINT64_C(1) << MSHV_PT_BIT_GPA_SUPER_PAGES, 0);
+    (void)abi_uncertain(a, "a partition without local APICs", result < 0 ? result : 0, -EINVAL);
+    if (result >= 0)
+        abi_close(a, result);
+}
+
+/* The argument is only read. */
+static void an_argument_may_be_read_only(struct abi *a)
+{
+    const struct mshv_create_partition c = {.pt_flags = ABI_FLAGS};
+    uint8_t *page = abi_pages(MSHV_HV_PAGE_SIZE);
+    memcpy(page, &c, sizeof(c));
+    assert_int_equal(mprotect(page, MSHV_HV_PAGE_SIZE, PROT_READ), 0);
+    int partition = create(a, page);
+    assert_true(partition >= 0);
+    abi_close(a, partition);
+    abi_pages_free(page, MSHV_HV_PAGE_SIZE);
 }
 
 static void isolation_is_refused(struct abi *a)
@@ -288,6 +311,8 @@ int main(void)
         ABI_CASE(an_argument_that_cannot_be_read_is_a_fault),
         ABI_CASE(flags_of_a_later_kernel_are_refused),
         ABI_CASE(all_flags_of_this_kernel_go_together),
+        ABI_CASE(a_partition_without_local_apics),
+        ABI_CASE(an_argument_may_be_read_only),
         ABI_CASE(isolation_is_refused),
         ABI_CASE(the_long_form_came_with_6_19),
         ABI_CASE(the_long_form_is_read_to_its_end),

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -252,6 +253,68 @@ static void many_kicks_end_many_runs(struct abi *a)
     abi_vm_fini(&vm);
 }
 
+/* ---- Which signals end a run ---- */
+
+/* inc word [COUNTER]; cmp word [COUNTER + 4], 0; je back; out 0x80, al: it runs until it is told. */
+static void busy_until_told(struct abi *a, struct abi_vm *vm)
+{
+    abi_vm_init(a, vm);
+    ABI_PUT(vm, ABI_CODE, 0xff, 0x06, 0x00, 0x90, 0x83, 0x3e, 0x04, 0x90, 0x00, 0x74, 0xf5, 0xe6, 0x80);
+}
+
+static void expect_undisturbed(struct abi_vm *vm, struct abi_runner *r, int number)
+{
+    struct hv_message m;
+    abi_vm_await_times(vm, COUNTER, 2);
+    atomic_store(&r->stop, true); /* an EINTR would end it */
+    assert_int_equal(pthread_kill(r->thread, number), 0);
+    abi_vm_await_times(vm, COUNTER, 5);
+    assert_false(atomic_load(&r->done));
+    ABI_PUT(vm, COUNTER + 4, 1);
+    assert_int_equal(abi_runner_join(r, &m), 0);
+    assert_int_equal(m.header.message_type, HVMSG_X64_IO_PORT_INTERCEPT);
+}
+
+static void a_blocked_signal_does_not(struct abi *a)
+{
+    struct abi_vm vm;
+    sigset_t blocked, before;
+    busy_until_told(a, &vm);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &blocked, &before), 0);
+    struct abi_runner *r = abi_runner_start(a, vm.vp); /* inherits the mask */
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    expect_undisturbed(&vm, r, SIGUSR1);
+    abi_vm_fini(&vm);
+}
+
+static void an_ignored_signal_does_not(struct abi *a)
+{
+    struct abi_vm vm;
+    busy_until_told(a, &vm);
+    expect_undisturbed(&vm, abi_runner_start(a, vm.vp), SIGWINCH);
+    abi_vm_fini(&vm);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+/* SA_RESTART makes no difference. */
+static void a_handler_that_restarts_does(struct abi *a)
+{
+    const struct sigaction restarting = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct abi_vm vm;
+    busy(a, &vm);
+    struct abi_runner *r = abi_runner_start(a, vm.vp);
+    assert_int_equal(sigaction(SIGUSR1, &restarting, NULL), 0);
+    abi_vm_await_times(&vm, COUNTER, 2);
+    assert_int_equal(abi_runner_kick(r, NULL), -EINTR);
+    abi_vm_fini(&vm);
+}
+
 /* ---- Several VPs ---- */
 
 /* Each adds with a locked instruction: none may be lost. */
@@ -446,6 +509,9 @@ int main(void)
         ABI_CASE(memory_changes_under_a_running_vp),
         ABI_CASE(memory_taken_away_stops_a_running_vp),
         ABI_CASE(many_kicks_end_many_runs),
+        ABI_CASE(a_blocked_signal_does_not),
+        ABI_CASE(an_ignored_signal_does_not),
+        ABI_CASE(a_handler_that_restarts_does),
         ABI_CASE(vps_share_memory),
         ABI_CASE(a_vp_starts_another),
         ABI_CASE(each_index_is_created_once),

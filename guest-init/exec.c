@@ -129,10 +129,12 @@ static void set_environment(const struct session_command *c)
     }
 }
 
-static _Noreturn void execute(const struct session_command *c, const struct ends *e)
+/* started: closed as soon as the process has a session and a group of its own. */
+static _Noreturn void execute(const struct session_command *c, const struct ends *e, int started)
 {
     const char *cwd = c->cwd[0] != '\0' ? c->cwd : "/";
     (void)setsid();
+    close(started);
     take_ends(e, c->tty);
     if (c->tty && ioctl(0, TIOCSCTTY, 0) != 0) {
         give_up(126, "take as controlling terminal", "/dev/pts", strerror(errno));
@@ -152,6 +154,29 @@ static _Noreturn void execute(const struct session_command *c, const struct ends
 
 /* ---- Here ------------------------------------------------------------------------------------------------------ */
 
+/*
+ * Fork, and come back when the child can be signalled as a group: a signal that follows the start at once would find
+ * none. Returns the process, or -errno.
+ */
+static pid_t start_process(const struct session_command *command, const struct ends *e)
+{
+    int started[2];
+    char byte;
+    if (pipe2(started, O_CLOEXEC) != 0) {
+        return -errno;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        execute(command, e, started[1]);
+    }
+    pid = pid < 0 ? -errno : pid;
+    close(started[1]);
+    while (pid > 0 && read(started[0], &byte, 1) < 0 && errno == EINTR) {
+    }
+    close(started[0]);
+    return pid;
+}
+
 int exec_start(const struct session_command *command, struct exec_child *child)
 {
     struct ends e;
@@ -159,14 +184,10 @@ int exec_start(const struct session_command *command, struct exec_child *child)
     if (result < 0) {
         return result;
     }
-    pid_t pid = fork();
-    if (pid == 0) {
-        execute(command, &e);
-    }
+    pid_t pid = start_process(command, &e);
     if (pid < 0) {
-        result = -errno;
         close_all(&e);
-        return result;
+        return pid;
     }
     for (int i = 0; i < 3; i++) {
         exec_close(&e.child[i]);

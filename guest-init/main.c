@@ -97,7 +97,7 @@ static void serve(struct guest *g)
     int result = guest_take_signals(g);
     session_ready(&g->session);
     while (result == 0 && g->state != GUEST_OFF) {
-        result = guest_step(g);
+        result = guest_step(g, -1);
     }
     if (result < 0) {
         report_warning(&g->report, "cannot wait for events: %s; stopping", strerror(-result));

@@ -318,14 +318,15 @@ static void fill_wants(struct guest *g, struct pollfd *p)
     p[AT_ERR] = want_output(g, SESSION_STDERR);
 }
 
-static int wait_ms(const struct guest *g)
+static int wait_ms(const struct guest *g, int max_ms)
 {
     uint64_t now = g->ops->now_ms(g->ops->context);
     if (g->deadline_ms == 0) {
-        return -1;
+        return max_ms;
     }
     uint64_t left = g->deadline_ms > now ? g->deadline_ms - now : 0;
-    return left < INT_MAX ? (int)left : INT_MAX;
+    uint64_t limit = max_ms < 0 ? INT_MAX : (uint64_t)max_ms;
+    return (int)(left < limit ? left : limit);
 }
 
 static void serve(struct guest *g, const struct pollfd *p)
@@ -352,18 +353,18 @@ static void serve(struct guest *g, const struct pollfd *p)
     }
 }
 
-int guest_step(struct guest *g)
+int guest_step(struct guest *g, int max_ms)
 {
     struct pollfd p[AT_COUNT];
     fill_wants(g, p);
-    int ready = poll(p, AT_COUNT, wait_ms(g));
+    int ready = poll(p, AT_COUNT, wait_ms(g, max_ms));
     if (ready < 0 && errno != EINTR) {
         return -errno;
     }
     if (ready > 0) {
         serve(g, p);
     }
-    if (g->deadline_ms != 0 && wait_ms(g) == 0) {
+    if (g->deadline_ms != 0 && wait_ms(g, -1) == 0) {
         g->deadline_ms = 0;
         guest_handle(g, GUEST_EVENT_DEADLINE, NULL);
     }

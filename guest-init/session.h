@@ -72,8 +72,11 @@ int guest_take_signals(struct guest *g);
 /* Write what waits for the monitor as far as the transport takes it now. */
 void guest_flush(struct guest *g);
 
-/* Wait until something can be moved, at most until the deadline, move it and handle the events. Returns 0 or -errno. */
-int guest_step(struct guest *g);
+/*
+ * Wait until something can be moved, at most until the deadline and at most max_ms milliseconds (-1: without limit), move
+ * it and handle the events. Returns 0 or -errno.
+ */
+int guest_step(struct guest *g, int max_ms);
 
 /* Start the command of a start block (g->start). Returns 0, -EPROTO for a bad block, or another -errno. */
 int guest_start(struct guest *g, size_t block_bytes);

@@ -31,10 +31,22 @@ static void keep_last(struct console_watch *w, size_t n)
     }
 }
 
+static bool is_capital(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z';
+}
+
+/*
+ * The line ends with the text, which is not the end of a longer word: programs print "DEBUG:". A small letter in front
+ * may end the sequence that switches a colour on.
+ */
 static bool ends_with(const struct console_watch *w, const char *text)
 {
     size_t n = strlen(text);
-    return w->length >= n && memcmp(w->line + (w->length - n), text, n) == 0;
+    if (w->length < n || memcmp(w->line + (w->length - n), text, n) != 0) {
+        return false;
+    }
+    return w->length == n || !is_capital(w->line[w->length - n - 1]);
 }
 
 static void look_for_words(struct console_watch *w)

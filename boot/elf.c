@@ -158,7 +158,7 @@ static int place_segments(const struct elf *elf, struct boot_parts *parts, uint6
         if (s.type == PT_INTERP)
             return fail(elf->file, -ENOEXEC, "give the vmlinux or bzImage", err,
                         "it is a program for an operating system, not a kernel");
-        if (s.type != PT_LOAD || s.memory_bytes == 0)
+        if (s.type != PT_LOAD || (s.memory_bytes == 0 && s.file_bytes == 0))
             continue;
         int error = check_segment(elf, &s, boot_kernel_ram_end(parts), err);
         if (error != 0)

@@ -274,6 +274,8 @@ static void more_bytes_than_memory_are_refused(void **state)
     struct load *l = *state;
     set_segment64(l, 2, FIELD(p_memsz), 0x7ff);
     fails(l, -EINVAL, "more bytes than memory");
+    set_segment64(l, 2, FIELD(p_memsz), 0);
+    fails(l, -EINVAL, "more bytes than memory");
 }
 
 static void a_program_with_an_interpreter_is_refused(void **state)

@@ -2,6 +2,7 @@
 #include "tests/lib/boot_fixture.h"
 
 #include <elf.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "boot/bzimage.h"
@@ -128,4 +129,38 @@ const struct boot_part *boot_fixture_part(const struct boot_parts *parts, enum b
             return &parts->part[i];
     }
     return NULL;
+}
+
+static uint64_t end_of(const struct boot_part *p)
+{
+    return p->gpa.value + p->length + p->zero_tail;
+}
+
+static bool is_in_ram(const struct boot_parts *parts, const struct boot_part *p)
+{
+    bool wraps = end_of(p) < p->gpa.value || p->length > UINT64_MAX - p->zero_tail;
+    for (unsigned i = 0; i < parts->ram_count && !wraps; i++) {
+        const struct boot_range *r = &parts->ram[i];
+        if (p->gpa.value >= r->gpa && end_of(p) <= r->gpa + r->bytes)
+            return true;
+    }
+    return false;
+}
+
+const char *boot_fixture_unsound(const struct boot_image *image)
+{
+    const struct boot_parts *parts = &image->parts;
+    const char *wrong = "the entry is not in the kernel's bytes";
+    for (size_t i = 0; i < parts->count; i++) {
+        const struct boot_part *p = &parts->part[i];
+        if (!is_in_ram(parts, p))
+            return "a part is not in RAM";
+        for (size_t k = 0; k < i; k++) {
+            if (p->gpa.value < end_of(&parts->part[k]) && parts->part[k].gpa.value < end_of(p))
+                return "two parts overlap";
+        }
+        if (p->kind == BOOT_PART_KERNEL && image->cpu.rip >= p->gpa.value && image->cpu.rip - p->gpa.value < p->length)
+            wrong = NULL;
+    }
+    return wrong;
 }

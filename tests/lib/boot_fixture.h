@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "boot/parts.h"
+#include "boot/image.h"
 
 #define BOOT_FIXTURE_BYTES 0x4000u
 
@@ -48,5 +48,11 @@ uint8_t boot_fixture_byte(const struct boot_parts *parts, uint64_t gpa);
 
 /* The part of a kind; its index-th. NULL if there are fewer. */
 const struct boot_part *boot_fixture_part(const struct boot_parts *parts, enum boot_part_kind kind, unsigned index);
+
+/*
+ * What must hold for every image, whoever made its kernel: parts lie in RAM and apart from each other, the first
+ * instruction is in bytes of the kernel. Returns NULL, or what is wrong.
+ */
+const char *boot_fixture_unsound(const struct boot_image *image);
 
 #endif

@@ -449,36 +449,34 @@ static int serve_making(struct softhv_instance *s, struct object *o, uint32_t re
     return o->on == SOFTHV_ON_DEVICE ? adopt(s, &pair, r->made_p) : publish(s, &pair, SOFTHV_ON_VP, o->m, r->made_vp);
 }
 
-static int serve_run(struct softhv_instance *s, struct object *o, uint64_t arg, struct softhv_reply *r)
-{
-    const struct softhv_target t = target_of(s, o);
+/* How MSHV_RUN_VP was entered: softhv_kicks_enter. */
+struct entry {
     sigset_t open;
-    int err = -EINTR;
-    r->record = (struct softhv_trace_record){.request = MSHV_RUN_VP};
-    if (softhv_kicks_enter(&s->kicks, &open))
-        err = softhv_request(&t, MSHV_RUN_VP, arg, 0, &open, r);
-    softhv_kicks_leave(&s->kicks, &open);
-    return err;
-}
+    bool begins;
+};
 
-static int serve(struct softhv_instance *s, struct object *o, uint32_t request, uint64_t arg, struct softhv_reply *r)
+static int serve(struct softhv_instance *s, struct object *o, uint32_t request, uint64_t arg, const struct entry *e,
+                 struct softhv_reply *r)
 {
     const struct softhv_target t = target_of(s, o);
-    if (o->on == SOFTHV_ON_VP && request == MSHV_RUN_VP)
-        return serve_run(s, o, arg, r);
+    if (o->on == SOFTHV_ON_VP && request == MSHV_RUN_VP) {
+        r->record = (struct softhv_trace_record){.request = MSHV_RUN_VP};
+        return e->begins ? softhv_request(&t, MSHV_RUN_VP, arg, 0, &e->open, r) : -EINTR;
+    }
     if ((o->on == SOFTHV_ON_DEVICE && request == MSHV_CREATE_PARTITION) ||
         (o->on == SOFTHV_ON_PARTITION && request == MSHV_CREATE_VP))
         return serve_making(s, o, request, arg, r);
     return softhv_request(&t, request, arg, 0, NULL, r);
 }
 
-static int serve_locked(struct softhv_instance *s, struct object *o, uint32_t request, uint64_t arg)
+static int serve_locked(struct softhv_instance *s, struct object *o, uint32_t request, uint64_t arg,
+                        const struct entry *e)
 {
     pthread_mutex_t *lock = o->on == SOFTHV_ON_VP ? &o->lock : o->on == SOFTHV_ON_PARTITION ? &o->m->lock : NULL;
     struct softhv_reply r = {.room = NULL};
     if (lock != NULL)
         pthread_mutex_lock(lock);
-    int result = serve(s, o, request, arg, &r);
+    int result = serve(s, o, request, arg, e, &r);
     if (lock != NULL)
         pthread_mutex_unlock(lock);
     r.record.request = request;
@@ -488,13 +486,32 @@ static int serve_locked(struct softhv_instance *s, struct object *o, uint32_t re
     return result;
 }
 
-int softhv_ioctl(struct softhv_instance *s, int fd, uint32_t request, uint64_t arg)
+static int serve_inode(struct softhv_instance *s, uint64_t ino, uint32_t request, uint64_t arg, const struct entry *e)
 {
-    struct object *o = hold_fd(s, fd);
+    struct object *o = hold(s, ino);
     if (o == NULL)
         return -EBADF;
-    int result = getpid() == s->pid ? serve_locked(s, o, request, arg) : -EIO;
+    int result = getpid() == s->pid ? serve_locked(s, o, request, arg, e) : -EIO;
     release(s, o);
+    return result;
+}
+
+/*
+ * Signals around MSHV_RUN_VP are blocked before the first lock is taken and let in after the last is given back: a
+ * handler of the client's may close a descriptor of ours, and must not wait for its own thread. Around other requests
+ * this is the caller's affair: they end by themselves.
+ */
+int softhv_ioctl(struct softhv_instance *s, int fd, uint32_t request, uint64_t arg)
+{
+    struct entry e = {.begins = true};
+    uint64_t ino = inode_of(fd);
+    if (ino == 0)
+        return -EBADF;
+    if (request != MSHV_RUN_VP)
+        return serve_inode(s, ino, request, arg, &e);
+    e.begins = softhv_kicks_enter(&s->kicks, &e.open);
+    int result = serve_inode(s, ino, request, arg, &e);
+    softhv_kicks_leave(&s->kicks, &e.open);
     return result;
 }
 

@@ -32,6 +32,7 @@ struct rig {
     int device, partition, vp;
     uint8_t *ram;
     _Atomic unsigned closed; /* objects of each kind that went, 8 bits each */
+    int run_blocks;          /* is SIGUSR2 blocked when a run is told of? */
 };
 
 static void count(void *ctx, const struct softhv_trace_record *r)
@@ -39,6 +40,11 @@ static void count(void *ctx, const struct softhv_trace_record *r)
     struct rig *rig = ctx;
     if (r->request == SOFTHV_TRACE_CLOSE)
         atomic_fetch_add(&rig->closed, 1u << 8 * (unsigned)r->on);
+    if (r->request == MSHV_RUN_VP) {
+        sigset_t mask;
+        (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+        rig->run_blocks = sigismember(&mask, SIGUSR2);
+    }
 }
 
 static int request(struct rig *r, int fd, uint32_t number, void *arg)
@@ -458,6 +464,22 @@ static void a_signal_the_client_blocks_stays_pending(void **state)
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 }
 
+/* A handler that closes a descriptor of ours must not meet a lock that its own thread holds. */
+static void handlers_do_not_run_inside_of_a_run(void **state)
+{
+    struct rig r;
+    struct mshv_run_vp m;
+    sigset_t mask;
+    (void)state;
+    open_vp(&r, 0, out_forever, sizeof(out_forever));
+    r.run_blocks = 0;
+    assert_int_equal(request(&r, r.vp, MSHV_RUN_VP, &m), 0);
+    assert_int_equal(r.run_blocks, 1);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, SIGUSR2), 0);
+    rig_close(&r);
+}
+
 /* ---- Requests meeting a run ---- */
 
 /* A register is read through the partition while the VP spins; its RAX counts, so it is seen to go on. */
@@ -556,6 +578,7 @@ int main(void)
         cmocka_unit_test(a_kick_during_the_run_ends_it),
         cmocka_unit_test(without_kicks_the_first_run_runs),
         cmocka_unit_test(a_signal_the_client_blocks_stays_pending),
+        cmocka_unit_test(handlers_do_not_run_inside_of_a_run),
         cmocka_unit_test(the_partition_reaches_a_running_vp),
         cmocka_unit_test(closing_a_running_vp_lets_it_run),
     };

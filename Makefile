@@ -194,11 +194,16 @@ $(OUT)/guest-init.debug: $(call objects,musl,$(sort $(wildcard guest-init/*.c co
 $(OUT)/guest-init: $(OUT)/guest-init.debug
 	$(call say,STRIP,$@)
 	$(Q)strip --strip-all -o $@ $<
+
 # Stands before the C library of a program that opens /dev/mshv, and answers instead of the kernel: docs/preload.md.
 $(OUT)/libcaisson-softhv.so.debug: $(call objects,so,$(preload-srcs)) vmm/softhv/preload/exports.map
+	$(call say,LINK,$@)
 	$(Q)$(LINK_so) -o $@ $(filter %.o,$^) -lpthread -ldl
 $(OUT)/libcaisson-softhv.so: $(OUT)/libcaisson-softhv.so.debug
+	$(call say,STRIP,$@)
+	$(Q)strip --strip-all -o $@ $<
 $(OUT)/so/tests/%_test: $(OUT)/so/tests/%_test.o $(OUT)/libcaisson-softhv.so
+	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $< $(cmocka_asan) -lpthread
 all: $(if $(CONFIG_SOFTHV_PRELOAD),$(OUT)/libcaisson-softhv.so)
 

@@ -177,10 +177,11 @@ static void interrupts_wake_a_halted_vp(struct abi *a)
 
 static void eventfds_wake_a_halted_vp(struct abi *a)
 {
-    struct {
-        struct mshv_user_irq_table head;
-        struct mshv_user_irq_entry entry;
-    } routes = {.head = {.nr = 1}, .entry = {.gsi = 5, .address_lo = ABI_APIC_BASE, .data = ABI_VECTOR}};
+    const struct mshv_user_irq_table head = {.nr = 1};
+    const struct mshv_user_irq_entry entry = {.gsi = 5, .address_lo = ABI_APIC_BASE, .data = ABI_VECTOR};
+    uint8_t routes[sizeof(head) + sizeof(entry)];
+    memcpy(routes, &head, sizeof(head));
+    memcpy(routes + sizeof(head), &entry, sizeof(entry));
     const uint64_t one = 1;
     struct abi_vm vm;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -188,7 +189,7 @@ static void eventfds_wake_a_halted_vp(struct abi *a)
     struct mshv_user_irqfd irqfd = {.fd = fd, .gsi = 5};
     busy(a, &vm);
     ABI_PUT(&vm, ABI_CODE, 0xff, 0x06, 0x00, 0x90, 0xfb, 0xf4, 0xeb, 0xf8);
-    assert_int_equal(ABI_IOCTL(a, vm.partition, MSHV_SET_MSI_ROUTING, &routes), 0);
+    assert_int_equal(ABI_IOCTL(a, vm.partition, MSHV_SET_MSI_ROUTING, routes), 0);
     assert_int_equal(ABI_IOCTL(a, vm.partition, MSHV_IRQFD, &irqfd), 0);
     struct abi_runner *r = abi_runner_start(a, vm.vp);
     for (uint32_t i = 0; i < 20; i++) {

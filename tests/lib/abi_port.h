@@ -5,10 +5,10 @@
 /*
  * Runner of the conformance suite: the same cases against every port there is.
  *
- * A case gets a port and facts. By default the port is softhv and each case runs four times, once for each generation of
- * the driver that softhv plays; with CAISSON_TEST_HV=kernel it is /dev/mshv, once, and the generation is found out.
- * A case never asks which port it has. What differs between generations is a column of the table of facts, so that there
- * is one place that says what changed when.
+ * A case gets a port and facts. By default the port is softhv and each case runs four times, once for each generation
+ * of the driver that softhv plays; with CAISSON_TEST_HV=kernel it is /dev/mshv, once, and the generation is found out.
+ * A case never asks which port it has. What differs between generations is a column of the table of facts, so that
+ * there is one place that says what changed when.
  *
  * What no public text settles is compared through abi_uncertain: softhv has to do what docs/open-points.md says it
  * chose; a kernel that does something else does not fail, the difference is printed as a line that begins with

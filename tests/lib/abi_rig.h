@@ -70,8 +70,8 @@ struct abi_call {
 };
 
 /*
- * Make one on a descriptor. out may be NULL. Lack of memory that old kernels show (EAGAIN) is retried. Result and status
- * must go together as the driver's table has it; a result without a status is one the driver made itself.
+ * Make one on a descriptor. out may be NULL. Lack of memory that old kernels show (EAGAIN) is retried. Result and
+ * status must go together as the driver's table has it; a result without a status is one the driver made itself.
  */
 struct abi_call abi_hvcall(struct abi *a, int fd, uint16_t code, uint16_t reps, const void *in, size_t in_bytes,
                            void *out, size_t out_bytes);

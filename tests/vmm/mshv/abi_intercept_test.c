@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Conformance: hypercalls about intercepts, CPUID results and translation. What installed intercepts report in detail is
- * the matter of tests/vmm/softhv/: of the clients in use none installs one for ports, MSRs or CPUID.
+ * Conformance: hypercalls about intercepts, CPUID results and translation. What installed intercepts report in detail
+ * is the matter of tests/vmm/softhv/: of the clients in use none installs one for ports, MSRs or CPUID.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -40,7 +40,7 @@ static void clear_extint(struct abi_vm *vm)
     assert_int_equal(abi_status(vm->a, vm->partition, HVCALL_CLEAR_VIRTUAL_INTERRUPT, &in, sizeof(in)), 0);
 }
 
-/* A guest that says 0x80, allows interrupts and says 0x81 when none has come; each vector's handler says its own port. */
+/* A guest that allows interrupts and says 0x81 when none has come; each vector's handler says its own port. */
 static void guest_init(struct abi *a, struct abi_vm *vm)
 {
     abi_vm_init(a, vm);

@@ -260,8 +260,9 @@ test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build wi
 	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test tests/abi_coverage_test)
 test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBSan against glibc
 	@BUILD=$(BUILD) scripts/run-tests asan $(OUT)/asan $(call test_programs,asan)
-test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/minivmm/%.S=$(OUT)/minivmm/%.bin) ## run tests/minivmm: an independent VMM on softhv
-	@MINIVMM=$(OUT)/minivmm BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
+minivmm-preload := $(if $(CONFIG_SOFTHV_PRELOAD),$(OUT)/libcaisson-softhv.so)
+test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/minivmm/%.S=$(OUT)/minivmm/%.bin) $(minivmm-preload) ## run tests/minivmm: an independent VMM on softhv, linked and preloaded
+	@MINIVMM=$(OUT)/minivmm PRELOAD=$(minivmm-preload) BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

@@ -465,7 +465,9 @@ static void do_map(struct world *w)
 {
     struct number n = number(w);
     uint8_t how = take8(w);
-    size_t bytes = (how >> 3 & 7) * (size_t)MSHV_HV_PAGE_SIZE + (how & 0x40 ? 1 : 0);
+    size_t bytes = (how >> 3 & 7) * (size_t)MSHV_HV_PAGE_SIZE;
+    if (how & 0x40)
+        bytes += (how & 0x80) != 0 ? SIZE_MAX >> take8(w) % 64 : 1;
     void *out = NULL;
     struct mapping *m = &w->map[w->maps % MAPS_MAX];
     if (w->maps >= MAPS_MAX)

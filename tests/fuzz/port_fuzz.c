@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define VPS_MAX        6u
 #define MAPS_MAX       4u
 #define REGISTERS_MAX  8u
-#define EXITS_MAX      6u
+#define EXITS_MAX      12u
 #define SNIPPETS_MAX   6u
 #define PATIENCE_NS    3000000 /* a program that sleeps */
 
@@ -120,7 +120,8 @@ static void do_memory(struct world *w)
 {
     struct number n = number(w);
     uint8_t how = take8(w);
-    struct mshv_user_mem_region a = {.guest_pfn = take_pfn(w), .userspace_addr = pointer(w) & ~UINT64_C(0xfff)};
+    struct mshv_user_mem_region a = {.guest_pfn = take_pfn(w)};
+    a.userspace_addr = pointer(w) & ~UINT64_C(0xfff);
     a.size = (how & 0x80) != 0 ? take64(w) : (how >> 3 & 15) * (uint64_t)MSHV_HV_PAGE_SIZE;
     a.flags = how & 7;
     /* Nothing that is not the client's lies within reach of its own memory. */
@@ -143,7 +144,8 @@ static int take_event(struct world *w)
 static void do_irqfd(struct world *w)
 {
     struct number n = number(w);
-    struct mshv_user_irqfd a = {.fd = take_event(w), .resamplefd = take_event(w)};
+    struct mshv_user_irqfd a = {.fd = take_event(w)};
+    a.resamplefd = take_event(w);
     uint8_t how = take8(w);
     a.gsi = how < 0xf0 ? how % 8u : (uint32_t)take64(w);
     a.flags = take8(w) % 5;
@@ -190,7 +192,8 @@ static void do_routes(struct world *w)
 static void do_bitmap(struct world *w)
 {
     struct number n = number(w);
-    struct mshv_gpap_access_bitmap a = {.access_type = take8(w) % 3, .access_op = take8(w) % 4};
+    struct mshv_gpap_access_bitmap a = {.access_type = take8(w) % 3};
+    a.access_op = take8(w) % 4;
     a.gpap_base = take_pfn(w);
     uint8_t how = take8(w);
     a.page_count = how < 0xe0 ? how : take64(w);
@@ -357,38 +360,68 @@ static void put_snippet(struct world *w, struct program *p)
         {3, {0x0f, 0x09, 0x90}},             /* wbinvd */
     };
     uint8_t which = take8(w) % (sizeof(snippets) / sizeof(snippets[0]));
-    put_load(p, 0, take64(w));
+    uint64_t a = take64(w);
+    put_load(p, 0, a);
+    put_load(p, 2, a >> 32);
     put_load(p, 1, take64(w));
     put_load(p, 3, take64(w));
     put(p, snippets[which].bytes, snippets[which].count);
 }
 
-/* Real mode, DS and ES of 4 GiB, straight to the program; each vector leads to a port access. Refusals are ignored. */
-static void set_up(struct world *w, const struct number *n, const struct program *p)
+/* Each vector, in either mode, leads to a port access and back. */
+static void set_up_tables(void)
 {
-    static const uint8_t handler[] = {0xe6, 0x99, 0xeb, 0xfc}; /* out 99h, al; jmp back */
-    struct {
-        struct hv_input_vp_registers head;
-        struct hv_register_assoc reg[6];
-    } in;
-    struct mshv_root_hvcall a = {.code = HVCALL_SET_VP_REGISTERS, .reps = 6, .in_sz = sizeof(in), .in_ptr = HVCALL_IN};
-    memset(&in, 0, sizeof(in));
-    memcpy(at(GUEST_RAM) + GUEST_CODE, p->bytes, sizeof(p->bytes));
+    static const uint8_t handler[] = {0xe6, 0x99, 0xcf};                         /* out 99h, al; iret */
+    static const uint8_t gate[8] = {0, GUEST_HANDLER >> 8, 8, 0, 0, 0x86, 0, 0}; /* 16-bit */
+    static const uint8_t code[8] = {0xff, 0xff, 0, 0, 0, 0x9b, 0, 0};
     memcpy(at(GUEST_RAM) + GUEST_HANDLER, handler, sizeof(handler));
-    for (unsigned i = 0; i < 256; i++)
-        memcpy(at(GUEST_RAM) + i * 4, (const uint8_t[]){GUEST_HANDLER & 0xff, GUEST_HANDLER >> 8, 0, 0}, 4);
+    memcpy(at(GUEST_RAM) + GUEST_GDT + 8, code, sizeof(code));
+    for (unsigned i = 0; i < 256; i++) {
+        memcpy(at(GUEST_RAM) + i * 4, gate, 2);
+        memset(at(GUEST_RAM) + i * 4 + 2, 0, 2);
+        memcpy(at(GUEST_RAM) + GUEST_IDT + i * sizeof(gate), gate, sizeof(gate));
+    }
+}
+
+struct set_up {
+    struct hv_input_vp_registers head;
+    struct hv_register_assoc reg[10];
+};
+
+static void add(struct set_up *in, uint16_t *reps, uint32_t name, union hv_register_value value)
+{
+    in->reg[(*reps)++] = (struct hv_register_assoc){.name = name, .value = value};
+}
+
+static void add64(struct set_up *in, uint16_t *reps, uint32_t name, uint64_t value)
+{
+    add(in, reps, name, (union hv_register_value){.reg64 = value});
+}
+
+/* Real mode, or protected mode with 16-bit code; DS of 4 GiB; straight to the program. Refusals are ignored. */
+static void set_up(struct world *w, const struct number *n, bool protected_mode, const struct program *p)
+{
+    const struct hv_x64_segment_register cs = {.limit = 0xffff, .selector = protected_mode ? 8 : 0, .attributes = 0x9b};
+    const struct hv_x64_segment_register ds = {.limit = UINT32_MAX, .attributes = 0xc093};
+    const struct hv_x64_table_register gdt = {.base = GUEST_GDT, .limit = 15};
+    const struct hv_x64_table_register idt = {.base = protected_mode ? GUEST_IDT : 0, .limit = 0x7ff};
+    struct set_up in;
+    uint16_t reps = 0;
+    memset(&in, 0, sizeof(in));
     in.head.vp_index = n->vp;
-    in.reg[0].name = HV_X64_REGISTER_CS;
-    in.reg[0].value.segment = (struct hv_x64_segment_register){.limit = 0xffff, .attributes = 0x9b};
-    in.reg[1].name = HV_X64_REGISTER_DS;
-    in.reg[1].value.segment = (struct hv_x64_segment_register){.limit = UINT32_MAX, .attributes = 0xc093};
-    in.reg[2].name = HV_X64_REGISTER_RIP;
-    in.reg[2].value.reg64 = GUEST_CODE;
-    in.reg[3].name = HV_X64_REGISTER_RSP;
-    in.reg[3].value.reg64 = GUEST_STACK;
-    in.reg[4].name = HV_REGISTER_INTERNAL_ACTIVITY_STATE;
-    in.reg[5].name = HV_X64_REGISTER_RFLAGS;
-    in.reg[5].value.reg64 = 2;
+    set_up_tables();
+    memcpy(at(GUEST_RAM) + GUEST_CODE, p->bytes, sizeof(p->bytes));
+    add64(&in, &reps, HV_X64_REGISTER_CR0, protected_mode ? 0x11 : 0x10);
+    add(&in, &reps, HV_X64_REGISTER_CS, (union hv_register_value){.segment = cs});
+    add(&in, &reps, HV_X64_REGISTER_DS, (union hv_register_value){.segment = ds});
+    add(&in, &reps, HV_X64_REGISTER_GDTR, (union hv_register_value){.table = gdt});
+    add(&in, &reps, HV_X64_REGISTER_IDTR, (union hv_register_value){.table = idt});
+    add64(&in, &reps, HV_X64_REGISTER_RIP, GUEST_CODE);
+    add64(&in, &reps, HV_X64_REGISTER_RSP, GUEST_STACK);
+    add64(&in, &reps, HV_X64_REGISTER_RFLAGS, 2);
+    add64(&in, &reps, HV_REGISTER_INTERNAL_ACTIVITY_STATE, 0);
+    const struct mshv_root_hvcall a = {
+        .code = HVCALL_SET_VP_REGISTERS, .reps = reps, .in_sz = sizeof(in), .in_ptr = HVCALL_IN};
     memcpy(at(HVCALL_IN), &in, sizeof(in));
     memcpy(at(ARG_PLAIN), &a, sizeof(a));
     (void)world_ioctl(w, n, MSHV_ROOT_HVCALL, ARG_PLAIN);
@@ -433,11 +466,12 @@ static void do_run(struct world *w)
 {
     struct number n = number(w);
     struct program p = {.count = 0};
-    for (uint8_t count = take8(w) % (SNIPPETS_MAX + 1); count > 0; count--)
+    uint8_t how = take8(w);
+    for (unsigned count = (how & 0x7f) % (SNIPPETS_MAX + 1); count > 0; count--)
         put_snippet(w, &p);
     PUT(&p, 0xe6, 0x98, 0xeb, 0xfc); /* out 98h, al; jmp back */
     first_run(w, &n);
-    set_up(w, &n, &p);
+    set_up(w, &n, (how & 0x80) != 0, &p);
     run_for_a_while(w, &n);
 }
 
@@ -541,17 +575,26 @@ static void do_foreign(struct world *w)
 
 /* ---- All together ---- */
 
+/* Takes nothing from the input. */
+static int plain(struct world *w, unsigned on, uint32_t request, const void *arg, size_t bytes)
+{
+    memcpy(at(ARG_PLAIN), arg, bytes);
+    return world_ioctl(w, &w->number[on], request, ARG_PLAIN);
+}
+
 /* An initialised partition with memory and a VP, so that short inputs get far. Its numbers are the first three. */
 static void first_vm(struct world *w)
 {
-    const struct mshv_user_mem_region m = {
-        .size = GUEST_RAM_BYTES, .userspace_addr = GUEST_RAM, .flags = MSHV_SET_MEM_FLAGS_MASK & 3};
+    const struct mshv_create_partition p = {.pt_flags = 3};
+    const struct mshv_user_mem_region m = {.size = GUEST_RAM_BYTES, .userspace_addr = GUEST_RAM, .flags = 3};
+    const struct mshv_create_vp v = {.vp_index = 0};
     world_keep(w, softhv_open(w->s, 0), 0);
-    create_partition(w, &w->number[0], 0);
-    (void)world_ioctl(w, &w->number[1], MSHV_INITIALIZE_PARTITION, 0);
-    memcpy(at(ARG_PLAIN), &m, sizeof(m));
-    (void)world_ioctl(w, &w->number[1], MSHV_SET_GUEST_MEMORY, ARG_PLAIN);
-    create_vp(w, &w->number[1], 0);
+    world_keep(w, plain(w, 0, MSHV_CREATE_PARTITION, &p, sizeof(p)), 0);
+    assert(plain(w, 1, MSHV_INITIALIZE_PARTITION, &p, 0) == 0);
+    assert(plain(w, 1, MSHV_SET_GUEST_MEMORY, &m, sizeof(m)) == 0);
+    world_keep(w, plain(w, 1, MSHV_CREATE_VP, &v, sizeof(v)), 0);
+    assert(w->numbers == 3);
+    w->partitions = w->vps = 1;
 }
 
 static void act(struct world *w)

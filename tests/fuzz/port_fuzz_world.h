@@ -47,6 +47,8 @@
 #define GUEST_HANDLER 0x0f00u
 #define GUEST_CODE    0x1000u
 #define GUEST_STACK   0x8000u
+#define GUEST_GDT     0x5f00u
+#define GUEST_IDT     0x6000u
 
 struct number {
     int fd;

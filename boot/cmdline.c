@@ -59,6 +59,17 @@ static bool append(char *out, size_t *length, size_t max, const char *word, size
     return true;
 }
 
+static bool append_init(char *out, size_t *length, size_t max, const char *path)
+{
+    static const char name[] = "rdinit=";
+    size_t n = strlen(path);
+    if (!append(out, length, max, name, sizeof(name) - 1) || n > max - *length)
+        return false;
+    memcpy(out + *length, path, n);
+    *length += n;
+    return true;
+}
+
 static bool is_clean(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -89,6 +100,8 @@ int boot_cmdline_place(const struct boot_cmdline_config *config, uint32_t max, s
     char *out = (char *)boot_parts_alloc(parts, limit + 1, err);
     if (out == NULL)
         return -ENOMEM;
+    if (config->init != NULL && !append_init(out, &length, limit, config->init))
+        return too_long(limit, err);
     for (size_t i = 0; config->defaults && i < sizeof(words) / sizeof(words[0]); i++) {
         if (holds(config, words[i].condition) && !append(out, &length, limit, words[i].word, strlen(words[i].word)))
             return too_long(limit, err);

@@ -21,6 +21,7 @@ struct boot_cmdline_config {
     bool com2;
     bool pci;
     bool high_ram;    /* there is RAM above 4 GiB */
+    const char *init; /* absolute path of the first process, put in front of all words; NULL: the kernel's own choice */
     const char *user; /* may be NULL */
 };
 

@@ -29,6 +29,7 @@ static int place_cmdline(const struct boot_config *config, struct boot_image *im
                                         .com2 = config->devices.com2,
                                         .pci = config->devices.pci.present,
                                         .high_ram = image->parts.ram_count > 1,
+                                        .init = config->init,
                                         .user = config->cmdline};
     return boot_cmdline_place(&words, image->kernel.cmdline_max, &image->parts, err);
 }

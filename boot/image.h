@@ -27,6 +27,7 @@ struct boot_config {
     struct boot_file kernel;
     const struct boot_file *initrds; /* unpacked in this order: what is built in first, the user's last */
     size_t initrd_count;
+    const char *init;             /* first process, an absolute path in the ramdisk; NULL: the kernel's choice */
     const char *cmdline;          /* the user's arguments; may be NULL */
     bool without_default_cmdline; /* the user's arguments only */
     enum boot_protocol protocol;

@@ -10,7 +10,7 @@
 
 #include "guest-init/report.h"
 
-#define MODULES_FOLDER     "/lib/caisson"
+#define MODULES_FOLDER     "/.caisson"
 #define MODULES_LIST_BYTES 65536
 
 /* How a module gets into the kernel: finit_module(2), or something else in tests. 0 or -errno. flags: as there. */

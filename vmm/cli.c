@@ -7,6 +7,8 @@
 #include "common/text.h"
 #include "version.h"
 #include "vmm/doctor.h"
+#include "vmm/run.h"
+#include "vmm/run_options.h"
 
 static bool is_word(const char *argument, const char *word)
 {
@@ -197,6 +199,14 @@ int cli_main(const struct cli_table *table, const struct cli_io *io, int argc, c
 }
 
 static const struct cli_command commands[] = {
+    {
+        .name = "run",
+        .summary = "boot a Linux kernel in a virtual machine and run a command in it",
+        .usage = run_options_usage,
+        .help = CONFIG_RUN ? run_options_help : NULL,
+        .symbol = "RUN",
+        .run = CONFIG_RUN ? run_main : NULL,
+    },
     {
         .name = "doctor",
         .summary = "tell what this host offers, what is missing, and what to do about it",

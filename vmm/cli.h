@@ -20,10 +20,13 @@ enum cli_exit {
     CLI_EXIT_USAGE = 2,   /* not understood: unknown command, option or argument */
 };
 
-/* Where a command talks to; tests put memory streams here. Both are borrowed. */
+struct hv_offer; /* hv.h */
+
+/* Where a command talks to; tests put memory streams here. All are borrowed. */
 struct cli_io {
     FILE *out;
     FILE *err;
+    const struct hv_offer *hv; /* hypervisors to be had; NULL: none */
 };
 
 struct cli_command {

@@ -85,6 +85,12 @@ int mshv_vp_get_context(const struct mshv_vp *vp, struct mshv_vp_context *contex
 int mshv_vp_set_context(const struct mshv_vp *vp, const struct mshv_vp_context *context, unsigned classes,
                         struct err *err);
 
+/*
+ * Finish a port access that is no string instruction: RIP behind it, RAX as it is to be. By the page if there is one,
+ * otherwise with one hypercall.
+ */
+int mshv_vp_finish_io(const struct mshv_vp *vp, uint64_t rip, uint64_t rax, struct err *err);
+
 /* ---- CPUID, MSRs, translation ------------------------------------------------------------------------------------ */
 
 /*

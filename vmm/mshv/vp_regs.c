@@ -192,3 +192,16 @@ int mshv_vp_set_context(const struct mshv_vp *vp, const struct mshv_vp_context *
     }
     return mshv_vp_set_registers(vp, list, count, NULL, err);
 }
+
+int mshv_vp_finish_io(const struct mshv_vp *vp, uint64_t rip, uint64_t rax, struct err *err)
+{
+    if (page_is_valid(vp)) {
+        vp->page->gpr[0] = rax;
+        vp->page->rip = rip;
+        vp->page->dirty |= MSHV_CONTEXT_GENERAL | MSHV_CONTEXT_RIP;
+        return 0;
+    }
+    const struct hv_register_assoc list[] = {{.name = HV_X64_REGISTER_RIP, .value.reg128 = {.low = rip}},
+                                             {.name = HV_X64_REGISTER_RAX, .value.reg128 = {.low = rax}}};
+    return mshv_vp_set_registers(vp, list, sizeof list / sizeof list[0], NULL, err);
+}

@@ -258,6 +258,37 @@ static void context_goes_by_hypercall_without_a_page(void **state)
     port_script_end(script);
 }
 
+static void a_port_access_is_finished_by_the_page(void **state)
+{
+    (void)state;
+    struct hv_vp_register_page page = {.version = 1, .isvalid = 1, .gpr = {1, 2}};
+    struct port_script *script = port_script_new();
+    struct mshv_vp vp = vp_of(script);
+    vp.page = &page;
+    assert_int_equal(mshv_vp_finish_io(&vp, 0x1234, 99, NULL), 0);
+    assert_int_equal(page.gpr[0], 99);
+    assert_int_equal(page.gpr[1], 2);
+    assert_int_equal(page.rip, 0x1234);
+    assert_int_equal(page.dirty, MSHV_CONTEXT_GENERAL | MSHV_CONTEXT_RIP);
+    port_script_end(script);
+}
+
+static void a_port_access_is_finished_by_hypercall_without_a_page(void **state)
+{
+    (void)state;
+    struct hv_register_assoc sent[2];
+    struct port_script *script = port_script_new();
+    const struct mshv_vp vp = vp_of(script);
+    struct port_step *step = port_expect_reps(script, VP, HVCALL_SET_VP_REGISTERS, 2, NULL, 0);
+    assert_int_equal(mshv_vp_finish_io(&vp, 0x1234, 99, NULL), 0);
+    memcpy(sent, step->input + 16, sizeof sent);
+    assert_int_equal(sent[0].name, HV_X64_REGISTER_RIP);
+    assert_int_equal(sent[0].value.reg64, 0x1234);
+    assert_int_equal(sent[1].name, HV_X64_REGISTER_RAX);
+    assert_int_equal(sent[1].value.reg64, 99);
+    port_script_end(script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +302,8 @@ int main(void)
         cmocka_unit_test(failing_context_is_told),
         cmocka_unit_test(context_goes_to_the_page_class_by_class),
         cmocka_unit_test(context_goes_by_hypercall_without_a_page),
+        cmocka_unit_test(a_port_access_is_finished_by_the_page),
+        cmocka_unit_test(a_port_access_is_finished_by_hypercall_without_a_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

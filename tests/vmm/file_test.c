@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/file.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void write_file(char path[64], const char *content, size_t n)
+{
+    (void)snprintf(path, 64, "/tmp/caisson-file-test-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, n), n);
+    close(fd);
+}
+
+static void refuse(const char *path, size_t max, int code, const char *word)
+{
+    struct file f;
+    struct err err;
+    assert_int_equal(file_load(&f, path, "kernel", max, &err), code);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "kernel"));
+    assert_non_null(strstr(err.text, word));
+    assert_null(f.bytes);
+}
+
+static void a_file_is_read_whole(void **state)
+{
+    char path[64];
+    struct file f;
+    struct err err;
+    (void)state;
+    write_file(path, "hello", 5);
+    assert_int_equal(file_load(&f, path, "kernel", 5, &err), 0);
+    assert_int_equal(f.length, 5);
+    assert_memory_equal(f.bytes, "hello", 5);
+    file_fini(&f);
+    file_fini(&f);
+    unlink(path);
+}
+
+static void an_empty_file_has_bytes_to_point_to(void **state)
+{
+    char path[64];
+    struct file f;
+    struct err err;
+    (void)state;
+    write_file(path, "", 0);
+    assert_int_equal(file_load(&f, path, "kernel", 0, &err), 0);
+    assert_int_equal(f.length, 0);
+    assert_non_null(f.bytes);
+    file_fini(&f);
+    unlink(path);
+}
+
+static void what_others_write_later_is_not_seen(void **state)
+{
+    char path[64];
+    struct file f;
+    struct err err;
+    (void)state;
+    write_file(path, "before", 6);
+    assert_int_equal(file_load(&f, path, "kernel", 100, &err), 0);
+    FILE *other = fopen(path, "r+");
+    assert_non_null(other);
+    fputs("behind", other);
+    fclose(other);
+    assert_memory_equal(f.bytes, "before", 6);
+    file_fini(&f);
+    unlink(path);
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    (void)state;
+    refuse("/nonexistent/kernel", 100, -ENOENT, "No such file");
+}
+
+static void a_folder_is_refused(void **state)
+{
+    (void)state;
+    refuse("/tmp", 100, -EISDIR, "directory");
+}
+
+static void a_device_is_refused(void **state)
+{
+    (void)state;
+    refuse("/dev/null", 100, -EINVAL, "not a regular file");
+}
+
+static void a_larger_file_is_refused(void **state)
+{
+    char path[64];
+    (void)state;
+    write_file(path, "hello", 5);
+    refuse(path, 4, -EFBIG, "too large");
+    unlink(path);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_read_whole),
+        cmocka_unit_test(an_empty_file_has_bytes_to_point_to),
+        cmocka_unit_test(what_others_write_later_is_not_seen),
+        cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(a_folder_is_refused),
+        cmocka_unit_test(a_device_is_refused),
+        cmocka_unit_test(a_larger_file_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,443 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * `caisson run`: files to a boot image to a machine, then the main thread's loop between the machine and this process's
+ * streams, then what to say about the end.
+ */
+#include "vmm/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "boot/image.h"
+#include "common/text.h"
+#include "vmm/attach.h"
+#include "vmm/console.h"
+#include "vmm/file.h"
+#include "vmm/initramfs.h"
+#include "vmm/line.h"
+#include "vmm/run_options.h"
+#include "vmm/run_report.h"
+#include "vmm/vm.h"
+
+#define KERNEL_BYTES_MAX ((size_t)1 << 30)
+#define INITRD_BYTES_MAX ((size_t)4 << 30)
+#define POLL_MAX         (3 + ATTACH_POLL)
+#define NS_PER_S         UINT64_C(1000000000)
+#define PANIC_GRACE_S    5u
+
+struct run {
+    const struct cli_io *io;
+    struct run_options options;
+    struct file kernel, initrds[RUN_INITRDS_MAX];
+    struct initramfs initramfs;
+    struct boot_image image;
+    struct hv hv;
+    struct vm vm;
+    struct line line;
+    struct console console;
+    bool has_console;
+    int console_fd; /* of --console FILE, or -1 */
+    struct session_command command;
+    uint8_t seed[SESSION_SEED_MAX];
+    struct attach attach;
+    int signal_fd;
+    int caught; /* a signal that ended the run before the command ran */
+    sigset_t mask;
+    struct run_times times;
+    uint64_t heard_ns; /* last byte of the session */
+    uint64_t panic_ns; /* the console said so, and nothing was heard since */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- Files ---- */
+
+static int load_files(struct run *r, struct err *err)
+{
+    const struct run_options *o = &r->options;
+    int code = file_load(&r->kernel, o->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    for (unsigned i = 0; code == 0 && i < o->initrd_count; i++)
+        code = file_load(&r->initrds[i], o->initrds[i], "initial ramdisk", INITRD_BYTES_MAX, err);
+    return code != 0 ? code : initramfs_build(&r->initramfs, o->modules, err);
+}
+
+static struct boot_file boot_file_of(const struct file *f)
+{
+    return (struct boot_file){.bytes = f->bytes, .length = f->length, .name = f->name};
+}
+
+static int build_image(struct run *r, struct err *err)
+{
+    const struct run_options *o = &r->options;
+    struct boot_file parts[1 + RUN_INITRDS_MAX] = {initramfs_file(&r->initramfs)};
+    for (unsigned i = 0; i < o->initrd_count; i++)
+        parts[1 + i] = boot_file_of(&r->initrds[i]);
+    const struct boot_config cfg = {
+        .kernel = boot_file_of(&r->kernel),
+        .initrds = parts,
+        .initrd_count = 1 + o->initrd_count,
+        .init = INITRAMFS_INIT,
+        .cmdline = o->append,
+        .without_default_cmdline = o->no_default_args,
+        .protocol = o->protocol,
+        .memory_bytes = o->memory_bytes,
+        .devices = {.vps = o->vps, .com1 = true, .com2 = true},
+    };
+    return boot_image_build(&cfg, &r->image, err);
+}
+
+/* ---- The machine ---- */
+
+static int open_console(struct run *r, struct err *err)
+{
+    const char *path = r->options.console;
+    const struct err_context context = {
+        .attempted = "open the console's file", .on_what = path, .what_to_do = "name a file that can be written"};
+    r->console_fd = -1;
+    if (path != NULL && strcmp(path, "-") != 0) {
+        r->console_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+        if (r->console_fd < 0)
+            return err_fail(err, -errno, &context);
+    }
+    int sink = path == NULL ? -1 : r->console_fd >= 0 ? r->console_fd : STDERR_FILENO;
+    const struct console_config cfg = {
+        .sink_fd = sink, .sink_wait_ms = CONSOLE_SINK_WAIT_MS, .sink_safe = sink >= 0 && isatty(sink) == 1};
+    int code = console_init(&r->console, &cfg, err);
+    r->has_console = code == 0;
+    return code;
+}
+
+static void to_line(void *ctx, const uint8_t *bytes, size_t n)
+{
+    line_put(&((struct run *)ctx)->line, bytes, n);
+}
+
+static void line_has_room(void *ctx)
+{
+    line_wake(&((struct run *)ctx)->line);
+}
+
+static bool has_panicked(struct run *r)
+{
+    struct console_report report;
+    console_report(&r->console, &report);
+    return report.worst == CONSOLE_TROUBLE_PANIC;
+}
+
+/* A kernel that panics may say so long before it does something about it: let the main thread look at the clock. */
+static void to_console(void *ctx, const uint8_t *bytes, size_t n)
+{
+    struct run *r = ctx;
+    console_output(&r->console, bytes, n);
+    if (has_panicked(r))
+        line_wake(&r->line);
+}
+
+static int build_machine(struct run *r, struct err *err)
+{
+    const struct vm_config cfg = {
+        .vps = r->options.vps,
+        .image = &r->image,
+        .console = {.output = to_console, .ctx = r},
+        .channel = {.output = to_line, .room = line_has_room, .ctx = r},
+    };
+    int code = r->io->hv->open(&r->options.hv, &r->hv, err);
+    if (code < 0)
+        return code;
+    if (r->hv.soft && r->options.hv.choice == HV_AUTO)
+        fputs("caisson run: no " MSHV_DEVICE_PATH " here: the guest runs on the software hypervisor, without isolation "
+              "by hardware\n",
+              r->io->err);
+    return vm_build(&r->vm, &cfg, &r->hv.port, err);
+}
+
+/* ---- The session ---- */
+
+static size_t read_line(void *ctx, uint8_t *bytes, size_t n)
+{
+    struct run *r = ctx;
+    size_t taken = line_take(&r->line, bytes, n);
+    if (taken > 0)
+        r->heard_ns = now_ns();
+    return taken;
+}
+
+static size_t write_line(void *ctx, const uint8_t *bytes, size_t n)
+{
+    return serial_input(&((struct run *)ctx)->vm.com2, bytes, n);
+}
+
+static bool wants_tty(const struct run_options *o)
+{
+    if (o->tty != RUN_TTY_AUTO)
+        return o->tty == RUN_TTY_YES;
+    return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+}
+
+static uint64_t wall_clock_ns(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_REALTIME, &t) == 0 ? (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec : 0;
+}
+
+static int start_session(struct run *r, struct err *err)
+{
+    const struct run_options *o = &r->options;
+    unsigned envc = 0;
+    while (o->env[envc] != NULL)
+        envc++;
+    ssize_t seed = getrandom(r->seed, sizeof(r->seed), GRND_NONBLOCK);
+    r->command = (struct session_command){.tty = wants_tty(o),
+                                          .seed = r->seed,
+                                          .seed_bytes = (uint16_t)(seed > 0 ? seed : 0),
+                                          .argc = (uint16_t)o->command_count,
+                                          .envc = (uint16_t)envc,
+                                          .realtime_ns = wall_clock_ns(),
+                                          .cwd = o->cwd != NULL ? o->cwd : "",
+                                          .hostname = o->hostname != NULL ? o->hostname : "",
+                                          .argv = o->command,
+                                          .envp = r->options.env};
+    const struct attach_config cfg = {.transport = {.read = read_line, .write = write_line, .ctx = r},
+                                      .in = STDIN_FILENO,
+                                      .out = STDOUT_FILENO,
+                                      .err = STDERR_FILENO,
+                                      .command = &r->command};
+    return attach_init(&r->attach, &cfg, err);
+}
+
+/* ---- Signals ---- */
+
+/* Those that are passed on to the command; the others keep their meaning for this process. */
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+
+static int take_signals(struct run *r, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "receive signals by descriptor",
+        .what_to_do = "raise the limit of open files (ulimit -n)",
+    };
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
+        sigaddset(&set, passed_on[i]);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &r->mask);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r->signal_fd < 0)
+        return err_fail(err, -errno, &context);
+    int code = vcpu_prepare_process();
+    return code < 0 ? err_fail(err, code, &context) : 0;
+}
+
+static void on_signals(struct run *r)
+{
+    struct signalfd_siginfo info;
+    while (read(r->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        int n = (int)info.ssi_signo;
+        if (n == SIGWINCH)
+            attach_resize(&r->attach);
+        else if (!attach_signal(&r->attach, n) && n != SIGCONT && n != SIGUSR1 && n != SIGUSR2)
+            r->caught = n;
+    }
+}
+
+/* ---- The loop ---- */
+
+static int ms_until(uint64_t limit)
+{
+    uint64_t now = now_ns();
+    return now >= limit ? 0 : (int)((limit - now) / 1000000 + 1);
+}
+
+/* Milliseconds until the guest has to be ready; -1: no limit, or it is. */
+static int ready_ms(const struct run *r)
+{
+    if (r->options.ready_seconds == 0 || r->attach.ready_ns != 0)
+        return -1;
+    return ms_until(r->times.start_ns + r->options.ready_seconds * NS_PER_S);
+}
+
+static bool is_late(const struct run *r)
+{
+    return ready_ms(r) == 0;
+}
+
+/*
+ * A guest whose console says that its kernel has panicked resets itself at once by our command line, and with another
+ * one may halt for ever. Words alone decide nothing: only a guest that is silent for some seconds after them is ended.
+ */
+static int panic_ms(struct run *r)
+{
+    if (!has_panicked(r))
+        return -1;
+    if (r->panic_ns == 0 || r->heard_ns > r->panic_ns)
+        r->panic_ns = now_ns();
+    return ms_until(r->panic_ns + PANIC_GRACE_S * NS_PER_S);
+}
+
+/* For poll: the nearer of two, where -1 is for ever. */
+static int patience_ms(struct run *r)
+{
+    int ready = ready_ms(r), panic = panic_ms(r);
+    if (ready < 0 || panic < 0)
+        return ready < 0 ? panic : ready;
+    return ready < panic ? ready : panic;
+}
+
+/* True when the loop has nothing more to do: the command is done, or the machine is. */
+static bool is_over(struct run *r)
+{
+    if (attach_is_done(&r->attach))
+        return true;
+    if (r->attach.state == ATTACH_EXITED)
+        return false; /* its output still has to go somewhere */
+    return vm_is_stopping(&r->vm) || r->caught != 0 || is_late(r) || panic_ms(r) == 0;
+}
+
+static void wait_and_step(struct run *r)
+{
+    struct pollfd fds[POLL_MAX] = {
+        {.fd = r->vm.stop_fd, .events = vm_is_stopping(&r->vm) ? 0 : POLLIN},
+        {.fd = r->line.wake_fd, .events = POLLIN},
+        {.fd = r->signal_fd, .events = POLLIN},
+    };
+    unsigned n = attach_poll(&r->attach, fds + 3);
+    if (poll(fds, 3 + n, patience_ms(r)) < 0)
+        return; /* EINTR: once more round */
+    if (fds[1].revents != 0)
+        line_calm(&r->line);
+    if (fds[2].revents != 0)
+        on_signals(r);
+    attach_step(&r->attach, fds + 3, n);
+}
+
+/* ---- The end ---- */
+
+static void sample_processors(struct run *r, struct run_report *report)
+{
+    report->vps = r->vm.vps;
+    for (uint32_t i = 0; i < r->vm.vps; i++) {
+        struct run_processor *p = &report->processor[i];
+        const struct mshv_vp *vp = &r->vm.vcpu[i].vp;
+        p->known = mshv_vp_get_register(vp, HV_X64_REGISTER_RIP, &p->rip, NULL) == 0 &&
+                   mshv_vp_get_register(vp, HV_X64_REGISTER_RFLAGS, &p->rflags, NULL) == 0 &&
+                   mshv_vp_get_register(vp, HV_REGISTER_INTERNAL_ACTIVITY_STATE, &p->activity, NULL) == 0;
+    }
+}
+
+static int conclude(struct run *r)
+{
+    struct run_report report = {.io = r->io,
+                                .attach = &r->attach,
+                                .console = &r->console,
+                                .end = atomic_load(&r->vm.end),
+                                .why = r->vm.why,
+                                .exit_code = r->vm.exit_code,
+                                .caught = r->caught,
+                                .late = is_late(r),
+                                .ready_seconds = r->options.ready_seconds,
+                                .console_shown = r->options.console != NULL};
+    vm_stop(&r->vm, VM_END_ASKED, "%s", "");
+    vm_join(&r->vm);
+    if (report.late)
+        sample_processors(r, &report);
+    r->times.entered_ns = atomic_load(&r->vm.vcpu[0].entered_ns);
+    r->times.hello_ns = r->attach.hello_ns;
+    r->times.ready_ns = r->attach.ready_ns;
+    r->times.exit_ns = r->attach.exit_ns;
+    r->times.end_ns = now_ns();
+    int code = run_report(&report);
+    if (r->options.timings)
+        run_report_times(r->io, &r->times);
+    return code;
+}
+
+static int fail(const struct run *r, enum run_exit code, const struct err *err)
+{
+    fprintf(r->io->err, "caisson run: %s\n", err->text);
+    return (int)code;
+}
+
+static int run_machine(struct run *r)
+{
+    struct err err;
+    if (vm_start(&r->vm, &err) < 0) {
+        vm_stop(&r->vm, VM_END_ASKED, "%s", "");
+        vm_join(&r->vm);
+        return fail(r, RUN_EXIT_HOST, &err);
+    }
+    while (!is_over(r))
+        wait_and_step(r);
+    return conclude(r);
+}
+
+static int prepare_and_run(struct run *r)
+{
+    struct err err;
+    if (load_files(r, &err) < 0 || build_image(r, &err) < 0)
+        return fail(r, RUN_EXIT_FILE, &err);
+    r->times.image_ns = now_ns();
+    if (open_console(r, &err) < 0)
+        return fail(r, RUN_EXIT_FILE, &err);
+    if (take_signals(r, &err) < 0 || build_machine(r, &err) < 0 || start_session(r, &err) < 0)
+        return fail(r, RUN_EXIT_HOST, &err);
+    r->times.built_ns = now_ns();
+    return run_machine(r);
+}
+
+static void clean_up(struct run *r)
+{
+    attach_fini(&r->attach);
+    vm_fini(&r->vm);
+    if (r->hv.port.ops != NULL)
+        r->io->hv->close(&r->hv);
+    boot_image_fini(&r->image);
+    initramfs_fini(&r->initramfs);
+    for (unsigned i = 0; i < RUN_INITRDS_MAX; i++)
+        file_fini(&r->initrds[i]);
+    file_fini(&r->kernel);
+    if (r->has_console)
+        console_fini(&r->console);
+    if (r->console_fd >= 0)
+        close(r->console_fd);
+    line_fini(&r->line);
+    if (r->signal_fd >= 0) {
+        close(r->signal_fd);
+        (void)pthread_sigmask(SIG_SETMASK, &r->mask, NULL);
+    }
+    free(r);
+}
+
+int run_main(const struct cli_io *io, int argc, char **argv)
+{
+    struct run *r = calloc(1, sizeof(*r));
+    if (r == NULL || line_init(&r->line) < 0) {
+        free(r);
+        fputs("caisson run: cannot start: out of memory or descriptors\n", io->err);
+        return RUN_EXIT_HOST;
+    }
+    r->io = io;
+    r->signal_fd = r->console_fd = -1;
+    r->times.start_ns = now_ns();
+    int code = run_options_parse(io, argc, argv, &r->options);
+    if (code == CLI_EXIT_OK)
+        code = prepare_and_run(r);
+    clean_up(r);
+    return code;
+}

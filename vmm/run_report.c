@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/run_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/mshv/abi.h"
+#include "vmm/run.h"
+
+#define RFLAGS_IF UINT64_C(0x200)
+
+/* ---- Why ---- */
+
+/* How far it had come: the guest's own words where there are some. */
+static void say_progress(const struct run_report *r)
+{
+    const struct attach *a = r->attach;
+    if (a->state == ATTACH_SILENT)
+        fputs("caisson run: its first process had not been heard of yet\n", r->io->err);
+    else if (a->state == ATTACH_PREPARING && a->text[0] != '\0')
+        fprintf(r->io->err, "caisson run: the last it said: %s\n", a->text);
+}
+
+static const char *activity(const struct run_processor *p)
+{
+    if ((p->activity & HV_ACTIVITY_STARTUP_SUSPEND) != 0)
+        return "waits to be started";
+    if ((p->activity & (HV_ACTIVITY_HALT_SUSPEND | HV_ACTIVITY_IDLE_SUSPEND)) != 0)
+        return (p->rflags & RFLAGS_IF) != 0 ? "is halted and waits for an interrupt" : "is halted with interrupts off";
+    return (p->rflags & RFLAGS_IF) != 0 ? "runs" : "runs with interrupts off";
+}
+
+static void say_processors(const struct run_report *r)
+{
+    for (uint32_t i = 0; i < r->vps; i++) {
+        const struct run_processor *p = &r->processor[i];
+        if (p->known)
+            fprintf(r->io->err, "caisson run: VP %u %s, RIP %llx\n", i, activity(p), (unsigned long long)p->rip);
+    }
+}
+
+static void say_console(const struct run_report *r)
+{
+    char *text = r->console_shown ? NULL : malloc(CONSOLE_KEPT_BYTES + 1);
+    if (text == NULL)
+        return;
+    if (console_copy_text(r->console, text, CONSOLE_KEPT_BYTES + 1) > 0)
+        fprintf(r->io->err, "caisson run: the last lines of the guest's console:\n%s\n", text);
+    free(text);
+}
+
+static int say_panic(const struct run_report *r, const struct console_report *said)
+{
+    fprintf(r->io->err, "caisson run: the guest's kernel failed: %s\n", said->panic);
+    if (strcmp(said->first, said->panic) != 0)
+        fprintf(r->io->err, "caisson run: the first it said of it: %s\n", said->first);
+    return RUN_EXIT_PANIC;
+}
+
+static int say_late(const struct run_report *r)
+{
+    fprintf(r->io->err, "caisson run: the guest was not ready within %u s\n", r->ready_seconds);
+    say_progress(r);
+    say_processors(r);
+    return RUN_EXIT_NOT_READY;
+}
+
+static int say_protocol(const struct run_report *r)
+{
+    fprintf(r->io->err, "caisson run: the session with the guest's first process broke: %s\n", r->attach->text);
+    return RUN_EXIT_PROTOCOL;
+}
+
+static int say_end(const struct run_report *r)
+{
+    FILE *err = r->io->err;
+    switch (r->end) {
+    case VM_END_POWER_OFF:
+        fputs("caisson run: the guest switched off before the command had ended\n", err);
+        return RUN_EXIT_POWER_OFF;
+    case VM_END_RESET:
+        fputs("caisson run: the guest reset itself before the command had ended\n", err);
+        return RUN_EXIT_RESET;
+    case VM_END_TRIPLE_FAULT: fprintf(err, "caisson run: %s\n", r->why); return RUN_EXIT_TRIPLE_FAULT;
+    case VM_END_DEBUG_EXIT: return r->exit_code;
+    default: fprintf(err, "caisson run: the guest was stopped: %s\n", r->why); return RUN_EXIT_UNSERVED;
+    }
+}
+
+static int command_code(const struct session_exit *e)
+{
+    return e->signaled ? 128 + e->code : e->code;
+}
+
+/* A kernel that panics resets or halts afterwards: its own words say more than that. */
+static int say_failure(const struct run_report *r)
+{
+    struct console_report said;
+    console_report(r->console, &said);
+    if (said.worst == CONSOLE_TROUBLE_PANIC)
+        return say_panic(r, &said);
+    if (r->end != VM_END_NONE)
+        return say_end(r);
+    if (r->attach->state == ATTACH_FAILED)
+        return say_protocol(r);
+    return say_late(r);
+}
+
+int run_report(const struct run_report *r)
+{
+    if (r->attach->state == ATTACH_EXITED)
+        return command_code(&r->attach->exit);
+    if (r->caught != 0) {
+        fprintf(r->io->err, "caisson run: ended by %s before the command ran\n", strsignal(r->caught));
+        return RUN_EXIT_INTERRUPTED;
+    }
+    int code = say_failure(r);
+    if (r->end != VM_END_DEBUG_EXIT)
+        say_console(r);
+    return code;
+}
+
+/* ---- Times ---- */
+
+static double ms(uint64_t from, uint64_t to)
+{
+    return from != 0 && to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+static void line(FILE *out, const char *what, uint64_t from, uint64_t to)
+{
+    if (from != 0 && to != 0)
+        fprintf(out, "  %-44s %9.1f ms\n", what, ms(from, to));
+}
+
+void run_report_times(const struct cli_io *io, const struct run_times *t)
+{
+    fputs("caisson run: times\n", io->err);
+    line(io->err, "read files, make the boot image", t->start_ns, t->image_ns);
+    line(io->err, "build the machine", t->image_ns, t->built_ns);
+    line(io->err, "to the first instruction", t->built_ns, t->entered_ns);
+    line(io->err, "kernel, up to its first process", t->entered_ns, t->hello_ns);
+    line(io->err, "first process, until it is ready", t->hello_ns, t->ready_ns);
+    line(io->err, "command", t->ready_ns, t->exit_ns);
+    line(io->err, "end", t->exit_ns != 0 ? t->exit_ns : t->entered_ns, t->end_ns);
+    line(io->err, "in all", t->start_ns, t->end_ns);
+}

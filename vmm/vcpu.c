@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/vcpu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/exits.h"
+#include "vmm/vm.h"
+
+/* Between two kicks of a thread that does not come out. */
+#define KICK_INTERVAL_NS  10000000L
+#define THREAD_NAME_BYTES 16
+
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
+int vcpu_prepare_process(void)
+{
+    struct sigaction action = {.sa_handler = ignore};
+    sigemptyset(&action.sa_mask);
+    return sigaction(VCPU_KICK_SIGNAL, &action, NULL) < 0 ? -errno : 0;
+}
+
+int vcpu_init(struct vcpu *v, struct vm *vm, uint32_t index, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "make the instruction executor of a virtual processor",
+        .what_to_do = "free memory on the host",
+    };
+    memset(v, 0, sizeof(*v));
+    v->vm = vm;
+    v->index = index;
+    int code = mshv_vp_create(&v->vp, &vm->partition, index, err);
+    if (code < 0)
+        return code;
+    v->emulate = emulate_new(&vm->memory, &vm->bus);
+    return v->emulate != NULL ? 0 : err_fail(err, -ENOMEM, &context);
+}
+
+void vcpu_fini(struct vcpu *v)
+{
+    mshv_vp_destroy(&v->vp);
+    emulate_free(v->emulate);
+    memset(v, 0, sizeof(*v));
+}
+
+static void count(_Atomic uint64_t *n)
+{
+    atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void run_once(struct vcpu *v)
+{
+    struct mshv_exit exit;
+    struct err err;
+    int code = mshv_vp_run(&v->vp, &exit, &err);
+    if (code == -EINTR) {
+        count(&v->counts.interrupted);
+        return;
+    }
+    if (code < 0) {
+        vm_stop_with(v->vm, VM_END_ERROR, &err);
+        return;
+    }
+    count(&v->counts.exits[exit.kind]);
+    exits_handle(v, &exit);
+}
+
+static void *vcpu_main(void *arg)
+{
+    struct vcpu *v = arg;
+    char name[THREAD_NAME_BYTES];
+    (void)snprintf(name, sizeof(name), "vcpu%u", v->index);
+    (void)pthread_setname_np(pthread_self(), name);
+    atomic_store(&v->entered_ns, now_ns());
+    while (!vm_is_stopping(v->vm))
+        run_once(v);
+    atomic_store(&v->ended, true);
+    return NULL;
+}
+
+/* The thread takes no signal but the kick. */
+int vcpu_start(struct vcpu *v, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "start the thread of a virtual processor",
+        .what_to_do = "raise the limit of processes (ulimit -u), or give the guest fewer processors",
+    };
+    sigset_t all, before;
+    sigfillset(&all);
+    sigdelset(&all, VCPU_KICK_SIGNAL);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = -pthread_create(&v->thread, NULL, vcpu_main, v);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    v->started = code == 0;
+    return code == 0 ? 0 : err_fail(err, code, &context);
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+    const struct timespec interval = {.tv_nsec = KICK_INTERVAL_NS};
+    if (!v->started)
+        return;
+    while (!atomic_load(&v->ended)) {
+        (void)pthread_kill(v->thread, VCPU_KICK_SIGNAL);
+        (void)nanosleep(&interval, NULL);
+    }
+    (void)pthread_join(v->thread, NULL);
+    v->started = false;
+}

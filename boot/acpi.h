@@ -38,7 +38,11 @@ struct boot_pci {
 struct boot_devices {
     unsigned vps; /* 1 to BOOT_VPS_MAX; APIC id and ACPI id of each are its index */
     bool com1, com2;
-    bool rtc;   /* CMOS clock at BOOT_PORT_RTC, without interrupt; else the kernel is told that there is none */
+    /*
+     * CMOS clock at BOOT_PORT_RTC, without interrupt. Without it the kernel is told that there is none, and does not
+     * believe it: Linux reads the ports all the same, waits a second, and starts in 1970.
+     */
+    bool rtc;
     bool panic; /* pvpanic at BOOT_PORT_PANIC */
     struct boot_pci pci;
     /* Virtio devices of the MMIO kind (LNRO0005): device i at BOOT_VIRTIO_MMIO_GPA + i pages, input virtio_gsi[i]. */

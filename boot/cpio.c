@@ -102,7 +102,7 @@ static int add(struct cpio *archive, const struct entry *e, uint32_t inode, stru
     if (error != 0)
         return error;
     unsigned links = inode == 0 ? 0 : S_ISDIR(e->mode) ? 2 : 1;
-    /* Magic; inode, mode, owner, group, links, time, size; device; device of the entry; length of the name; checksum. */
+    /* Magic; inode, mode, owner, group, links, time, size; device; the entry's device; length of the name; checksum. */
     snprintf(header, sizeof(header), "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", (unsigned)inode,
              (unsigned)e->mode, 0u, 0u, links, 0u, (unsigned)e->length, 0u, 0u, (unsigned)e->major, (unsigned)e->minor,
              (unsigned)name_bytes, 0u);

@@ -23,7 +23,10 @@ struct magic {
 #define NO_DISK   "give the kernel file itself (bzImage or vmlinux), not what it is stored in"
 #define NO_KERNEL "give the kernel (bzImage or vmlinux) here and this file as initial ramdisk"
 
-/* Sources: the file formats' own documents; Linux: Documentation/arch/arm64/booting.rst, .../riscv/boot-image-header.rst */
+/*
+ * Sources: the file formats' own documents; Linux, Documentation/arch/arm64/booting.rst and
+ * Documentation/arch/riscv/boot-image-header.rst.
+ */
 static const struct magic magics[] = {
     {0x38, 4, "ARM\x64", "an arm64 kernel image", OTHER_CPU},
     {0x30, 5, "RISCV", "a RISC-V kernel image", OTHER_CPU},

@@ -66,24 +66,27 @@ static void write_table(const char *folder, const uint8_t *table)
 static void survives_iasl(const uint8_t *table)
 {
     char folder[] = "/tmp/caisson-acpi-XXXXXX";
-    static char log[65536];
-    static uint8_t again[65536];
+    const size_t size = 65536;
+    char *log = test_malloc(size);
+    uint8_t *again = test_malloc(size);
     size_t length, log_length;
     assert_non_null(mkdtemp(folder));
     write_table(folder, table);
     int status = run(folder, "iasl -d table.aml");
     if (status == 0)
         status = run(folder, "iasl -p again table.dsl");
-    read_back(folder, "log", (uint8_t *)log, sizeof(log) - 1, &log_length);
+    read_back(folder, "log", (uint8_t *)log, size - 1, &log_length);
     log[log_length] = '\0';
     if (status != 0 || strstr(log, "0 Errors, 0 Warnings, 0 Remarks") == NULL)
         fail_msg("iasl does not like %.4s:\n%s", (const char *)table, log);
-    read_back(folder, "again.aml", again, sizeof(again), &length);
+    read_back(folder, "again.aml", again, size, &length);
     assert_int_equal(run(folder, "rm -f table.* again.* log"), 0);
     assert_int_equal(rmdir(folder), 0);
     /* The compiler writes its own name into the header. */
     assert_int_equal(length, bytes_load_le32(table + 4));
     assert_memory_equal(again + 36, table + 36, length - 36);
+    test_free(log);
+    test_free(again);
 }
 
 static void tables_survive_iasl(const struct boot_devices *devices)
@@ -133,7 +136,7 @@ static void tables_with_everything_survive_the_compiler(void **state)
 /* Every size short of the needed one is reported, and nothing is written behind it. */
 static void a_buffer_too_small_is_reported(void **state)
 {
-    static uint8_t bytes[8192];
+    uint8_t bytes[8192];
     struct boot_devices devices = everything();
     size_t needed = boot_dsdt_write(&devices, bytes, sizeof(bytes));
     (void)state;

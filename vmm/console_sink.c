@@ -56,6 +56,7 @@ static int prepare(struct console_sink *sink, int fd)
     if (flags < 0 || fstat(fd, &st) < 0) {
         return -errno;
     }
+    /* For musl, O_PATH is part of the access mode. */
     if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0) {
         return -EBADF;
     }

@@ -76,7 +76,8 @@ static void bytes_that_are_no_utf8_are_replaced(void **state)
     ASSERT_SHOWN("\xf0\x8f\xbf\xbf", "????"); /* and four */
     ASSERT_SHOWN("\xed\xa0\x80", "???");      /* surrogate */
     ASSERT_SHOWN("\xf4\x90\x80\x80", "????"); /* above U+10FFFF */
-    ASSERT_SHOWN("\xf5\xfe\xff", "???");
+    ASSERT_SHOWN("\xf5\x80\x80\x80", "????");
+    ASSERT_SHOWN("\xfe\xff", "??");
 }
 
 static void broken_character_does_not_swallow_what_follows(void **state)

@@ -298,6 +298,7 @@ static void modes_and_vectors_that_cannot_be_sent_are_dropped_and_counted(void *
         assert_false(ioapic_route(&r->io, i, &msg));
         ioapic_set(&r->io, i, true);
     }
+    ioapic_eoi(&r->io, 0x31);
     ioapic_stats(&r->io, &stats);
     assert_int_equal(r->count, 0);
     assert_int_equal(stats.dropped, 6);
@@ -513,6 +514,17 @@ static void change_of_a_route_is_told_once_with_the_new_route_in_place(void **st
     assert_false(r->changed_sends);
 }
 
+static void each_part_of_a_route_is_told(void **state)
+{
+    struct rig *r = *state;
+    static const uint32_t entries[] = {
+        0x31, 0x32, 0x32 | LEVEL, 0x32 | LEVEL | LOGICAL, 0x32 | LEVEL | LOGICAL | IOAPIC_MODE_LOWEST << 8, 0x02};
+    for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+        set_low(r, 4, entries[i]);
+        assert_int_equal(r->changes, i + 1);
+    }
+}
+
 static void writes_that_leave_the_route_alone_are_not_told(void **state)
 {
     struct rig *r = *state;
@@ -631,6 +643,7 @@ int main(void)
         CASE(refused_level_does_not_set_remote_irr),
         CASE(route_is_what_a_rise_would_send),
         CASE(change_of_a_route_is_told_once_with_the_new_route_in_place),
+        CASE(each_part_of_a_route_is_told),
         CASE(writes_that_leave_the_route_alone_are_not_told),
         CASE(nobody_has_to_listen_for_changes),
         CASE(message_has_its_form_as_msi),

@@ -471,6 +471,7 @@ static void loopback_cuts_the_far_end_off(void **state)
     struct rig *r = *state;
     out(r, SERIAL_MCR, LOOP);
     assert_int_equal(send(r, "a"), 0);
+    in(r, SERIAL_RBR);
     assert_int_equal(r->rooms, 0);
     out(r, SERIAL_MCR, 0);
     assert_int_equal(r->rooms, 1);

@@ -5,13 +5,13 @@
  * arguments in memory that is there, read-only, missing or cut short, and short guest programs between them.
  *
  * Input: one byte for the kernel generation and the device's first VM, then actions: a byte that names it, and what it
- * takes from the bytes that follow (zeros when there are none left); new actions go to the end of the table, so that the
- * corpus keeps its meaning. port_fuzz_world.h has the memory and the numbers a
- * client owns; everything that is written through a pointer stays inside of it, so that what breaks is softhv's fault.
+ * takes from the bytes that follow (zeros when there are none left); new actions go to the end of the table, so that
+ * the corpus keeps its meaning. port_fuzz_world.h has the memory and the numbers that a client owns; everything that is
+ * written through a pointer stays inside of it, so that what breaks is softhv's fault.
  *
  * Each run of a VP comes back: either a kick is pending when it begins, or its program is a few straight instructions
- * and a timer kicks it in case it sleeps. Checked: results are in the range of errno, foreign descriptors are refused, no
- * descriptor is left.
+ * and a timer kicks it in case it sleeps. Checked: results are in the range of errno, foreign descriptors are refused,
+ * no descriptor is left.
  */
 #include <assert.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
  * says. It shares no line with caisson: where both understand a message differently, one of them is wrong.
  *
  * The same object files are linked twice. With sys_libc.c the VMM is an ordinary program that opens /dev/mshv, be it
- * the kernel's or that of the preload library; with sys_softhv.c its system calls on the device go to softhv in the same
- * process. run_test compares the two traces, and each with the reviewed one in <guest>.expected.
+ * the kernel's or that of the preload library; with sys_softhv.c its system calls on the device go to softhv in the
+ * same process. run_test compares the two traces, and each with the reviewed one in <guest>.expected.
  *
  *     minivmm real|prot|long IMAGE        prints the trace of VP 0, then that of VP 1; exit code 0 when the guest ended
  *

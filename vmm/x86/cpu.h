@@ -155,6 +155,11 @@ struct x86_ops {
     /* MSRs that the processor itself does not hold. */
     int (*rdmsr)(void *ctx, uint32_t msr, uint64_t *value);
     int (*wrmsr)(void *ctx, uint32_t msr, uint64_t value);
+    /*
+     * RDMSR or WRMSR at level 0 names this register, the processor's own included; nothing else has been looked at.
+     * NULL: nothing to say. OK or EXIT.
+     */
+    int (*msr)(void *ctx, uint32_t msr, bool write);
     /* CPUID; NULL: x86_cpuid() of the configuration. May return X86_CB_EXIT. */
     int (*cpuid)(void *ctx, uint32_t leaf, uint32_t subleaf, struct x86_cpuid_regs *out);
     uint64_t (*rdtsc)(void *ctx);
@@ -170,6 +175,8 @@ struct x86_ops {
     int (*hypercall)(void *ctx, const struct x86_insn *in);
     /* The guest raised an exception (injected ones are not reported); NULL: deliver. May return X86_CB_EXIT. */
     int (*exception)(void *ctx, const struct x86_event *ev);
+    /* INT3, INTO (with OF) or INT1 is about to deliver its exception; NULL: deliver. May return X86_CB_EXIT. */
+    int (*trap)(void *ctx, const struct x86_event *ev);
     /* A PAUSE was executed; NULL: nothing. */
     void (*pause)(void *ctx);
 };

@@ -528,6 +528,11 @@ static int do_iret(struct x86_cpu *c, const struct x86_insn *in)
 static int software_event(struct x86_cpu *c, const struct x86_insn *in, enum x86_event_kind kind, unsigned vector)
 {
     struct x86_event ev = {.kind = (uint8_t)kind, .vector = (uint8_t)vector, .insn_len = in->len};
+    if (kind != X86_EV_SOFT_INT && c->ops->trap != NULL) {
+        int r = x86_from_cb(c, c->ops->trap(c->opaque, &ev), X86_GP);
+        if (x86_failed(r))
+            return r;
+    }
     return x86_deliver_once(c, &ev, x86_next_rip(c, in));
 }
 

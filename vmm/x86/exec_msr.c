@@ -216,13 +216,22 @@ static uint64_t get_pair(const struct x86_cpu *c)
     return (uint32_t)c->r[X86_RAX] | c->r[X86_RDX] << 32;
 }
 
+/* What RDMSR and WRMSR ask before they look at the register. */
+static int may_access(struct x86_cpu *c, bool write)
+{
+    if (c->cpl != 0)
+        return x86_gp0(c);
+    return c->ops->msr != NULL ? x86_from_cb(c, c->ops->msr(c->opaque, (uint32_t)c->r[X86_RCX], write), X86_GP)
+                               : X86_NEXT;
+}
+
 static int do_rdmsr(struct x86_cpu *c, const struct x86_insn *in)
 {
     (void)in;
     uint64_t v = 0;
-    if (c->cpl != 0)
-        return x86_gp0(c);
-    int r = read_msr(c, (uint32_t)c->r[X86_RCX], &v);
+    int r = may_access(c, false);
+    if (!x86_failed(r))
+        r = read_msr(c, (uint32_t)c->r[X86_RCX], &v);
     if (!x86_failed(r))
         set_pair(c, v);
     return r;
@@ -231,9 +240,8 @@ static int do_rdmsr(struct x86_cpu *c, const struct x86_insn *in)
 static int do_wrmsr(struct x86_cpu *c, const struct x86_insn *in)
 {
     (void)in;
-    if (c->cpl != 0)
-        return x86_gp0(c);
-    return write_msr(c, (uint32_t)c->r[X86_RCX], get_pair(c));
+    int r = may_access(c, true);
+    return x86_failed(r) ? r : write_msr(c, (uint32_t)c->r[X86_RCX], get_pair(c));
 }
 
 /* ---- Time ---- */

@@ -164,11 +164,19 @@ static int single_end(struct x86_cpu *c, struct single s, const struct x86_insn 
 static int fault(struct x86_cpu *c)
 {
     struct x86_event ev = c->fault;
-    if (c->shadow_sti || c->shadow_ss) {
+    uint8_t sti = c->shadow_sti, ss = c->shadow_ss;
+    if (sti || ss) {
         c->shadow_sti = c->shadow_ss = 0;
         x86_mode_update(c);
     }
-    return deliver(c, &ev);
+    int go = deliver(c, &ev);
+    if (go != X86_EXIT_CALLBACK || c->pending.kind != X86_EV_NONE)
+        return go;
+    /* The embedder wants to see it first: nothing has happened. */
+    c->shadow_sti = sti;
+    c->shadow_ss = ss;
+    x86_mode_update(c);
+    return go;
 }
 
 static uint64_t pc_linear(const struct x86_cpu *c)

@@ -328,8 +328,8 @@ static struct hv_cpuid_result query(const struct softhv_cpuid_env *env, uint32_t
 static void query_all(const struct job *j, struct softhv_vp *vp, const struct x86_state *s, uint32_t flags)
 {
     struct softhv_hvcall *c = j->call;
-    pthread_mutex_lock(&j->p->cpuid_lock);
     const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, s);
+    pthread_mutex_lock(&j->p->cpuid_lock);
     for (c->done = 0; c->done < c->reps; c->done++) {
         struct hv_cpuid_leaf_info leaf;
         memcpy(&leaf, c->in + sizeof(struct hv_input_get_vp_cpuid_values) + c->done * sizeof(leaf), sizeof(leaf));

@@ -326,11 +326,18 @@ struct x86_cpuid_regs softhv_cpuid_query(const struct softhv_cpuid_env *env, uin
     return flags & SOFTHV_CPUID_REGISTERED ? softhv_cpuid(&e, leaf, subleaf) : softhv_cpuid_own(&e, leaf, subleaf);
 }
 
+/* Does an entry for this VP say something of these bits? */
+static bool names(const struct softhv_cpuid_env *env, uint32_t leaf, unsigned reg, uint32_t bits)
+{
+    const struct softhv_cpuid_entry *e = find(env->vp, leaf, 0);
+    return e != NULL && (e->mask[reg] & bits) != 0;
+}
+
+/* Leaf 0xB counts when it has levels (SDM volume 2, CPUID): models without topology have zeros there. */
 uint32_t softhv_cpuid_apic_id(const struct softhv_cpuid_env *env)
 {
-    if (find(env->vp, 0xb, 0) != NULL || find(env->partition, 0xb, 0) != NULL)
-        return softhv_cpuid(env, 0xb, 0).edx;
-    if (find(env->vp, 1, 0) != NULL || find(env->partition, 1, 0) != NULL)
-        return softhv_cpuid(env, 1, 0).ebx >> 24;
-    return env->info.apic_id;
+    struct x86_cpuid_regs topology = softhv_cpuid(env, 0xb, 0);
+    if (names(env, 0xb, EDX, FREE) && (topology.ebx & 0xffff) != 0)
+        return topology.edx;
+    return names(env, 1, EBX, 0xff000000u) ? softhv_cpuid(env, 1, 0).ebx >> 24 : env->info.apic_id;
 }

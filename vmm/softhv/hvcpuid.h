@@ -66,8 +66,9 @@ struct x86_cpuid_regs softhv_cpuid_query(const struct softhv_cpuid_env *env, uin
                                          uint32_t subleaf, uint64_t xfem, uint64_t xss);
 
 /*
- * The APIC id a VMM gave this VP through its CPUID: EDX of leaf 0xB if one was registered, else leaf 1 EBX[31:24], else
- * info.apic_id. QEMU's ids are not always VP indices.
+ * The APIC id a VMM gave this VP through its CPUID: EDX of leaf 0xB if a result for this VP covers it and the leaf
+ * has levels (EBX[15:0] not 0), else leaf 1 EBX[31:24] likewise, else info.apic_id. Results for any VP name none.
+ * QEMU's ids are not always VP indices.
  */
 uint32_t softhv_cpuid_apic_id(const struct softhv_cpuid_env *env);
 

@@ -128,9 +128,11 @@ enum hv_status softhv_reg_get_interruption(const struct softhv_reg_access *a, un
     return HV_STATUS_SUCCESS;
 }
 
-/* Exceptions have vectors below 32, interrupts any of a byte. */
+/* Exceptions have vectors below 32, NMIs the one, interrupts any of a byte. */
 static bool vector_good(uint8_t kind, uint64_t vector)
 {
+    if (kind == X86_EV_NMI)
+        return vector == X86_NMI;
     return kind == X86_EV_EXCEPTION ? vector < 32 : vector < 256;
 }
 

@@ -46,13 +46,22 @@ struct softhv_cpuid_env softhv_vp_cpuid_env(struct softhv_vp *vp, const struct x
     return env;
 }
 
+struct x86_cpuid_regs softhv_vp_cpuid(struct softhv_vp *vp, const struct x86_state *s, uint32_t leaf, uint32_t subleaf)
+{
+    const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, s);
+    pthread_mutex_lock(&vp->p->cpuid_lock);
+    struct x86_cpuid_regs r = softhv_cpuid(&env, leaf, subleaf);
+    pthread_mutex_unlock(&vp->p->cpuid_lock);
+    return r;
+}
+
 /* Under the VP's lock. */
 static void follow_cpuid(struct softhv_vp *vp)
 {
     if (!atomic_exchange(&vp->id_stale, false))
         return;
-    pthread_mutex_lock(&vp->p->cpuid_lock);
     const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, &vp->state);
+    pthread_mutex_lock(&vp->p->cpuid_lock);
     uint32_t id = softhv_cpuid_apic_id(&env);
     pthread_mutex_unlock(&vp->p->cpuid_lock);
     softhv_lapic_set_id(vp->lapic, id);
@@ -372,8 +381,7 @@ static void obey_events(struct softhv_vp *vp)
     unsigned events = softhv_lapic_take_events(vp->lapic, &vector);
     if (events & SOFTHV_LAPIC_EV_INIT) {
         x86_cpu_reset(vp->cpu, true);
-        softhv_hv_vp_reset(&vp->hv, true);
-        vp->control.idle = false;
+        softhv_vp_reset_rest(vp);
         if (softhv_lapic_waiting(vp->lapic))
             set_activity(vp, X86_WAIT_SIPI);
     }

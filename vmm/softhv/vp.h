@@ -75,6 +75,7 @@ struct softhv_vp {
     uint64_t stop_rip;           /* where the VP stopped last: an interrupt shadow ends when the client moves on */
     uint64_t retry_gpa;          /* the write that was retried last, */
     uint64_t retry_insns;        /* and when */
+    uint64_t reset_insns;        /* instructions completed when the VP was made, or reset by its client */
     uint64_t eoi[4];             /* level-triggered vectors whose EOI is to be reported */
     bool awake;                  /* counted by softhv_partition_awake */
     bool probing;                /* instruction bytes are being looked at: callbacks do not record */
@@ -135,8 +136,10 @@ void softhv_vp_wake(struct softhv_vp *vp);
 void softhv_vp_begin(struct softhv_vp *vp, struct softhv_regs_view *view);
 void softhv_vp_end(struct softhv_vp *vp, bool changed);
 
-/* What the VP's CPUID depends on, for hvcpuid.h. s: its registers. Under p->cpuid_lock. */
+/* What the VP's CPUID depends on, for hvcpuid.h, to be used under p->cpuid_lock. s: its registers. */
 struct softhv_cpuid_env softhv_vp_cpuid_env(struct softhv_vp *vp, const struct x86_state *s);
+/* What CPUID answers on this VP. Takes p->cpuid_lock. */
+struct x86_cpuid_regs softhv_vp_cpuid(struct softhv_vp *vp, const struct x86_state *s, uint32_t leaf, uint32_t subleaf);
 /* CPUID results were registered for this VP: its APIC id may follow. Any thread. */
 void softhv_vp_cpuid_changed(struct softhv_vp *vp);
 
@@ -145,6 +148,23 @@ static inline uint8_t *softhv_vp_page(struct softhv_vp *vp, enum softhv_vp_page 
 {
     return vp->pages + (size_t)which * MSHV_HV_PAGE_SIZE;
 }
+
+/* ---- vp_reset.c ---- */
+
+/* What INIT and reset do to a VP besides processor and local APIC: its pages, SINTs, timers, reports. VP's thread. */
+void softhv_vp_reset_rest(struct softhv_vp *vp);
+
+/*
+ * The client wrote APIC_BASE. No client says "reset", and none touches local APIC, SINTs and timers when it does; so
+ * this is taken for one, all of it together:
+ *   - the VP has executed something since it was made or reset like this last, and does not wait for a SIPI;
+ *   - the value is that of reset, but for the BSP bit;
+ *   - the registers, as written so far, are those of reset: CS:RIP at FFFFFFF0h, CR0 without PE and PG, EFER 0.
+ * Then local APIC, SINTs, timers and synthetic pages are as at power-on, and without the BSP bit the VP waits for a
+ * SIPI. So the client's first load of registers changes nothing, and neither does what it writes back after an
+ * intercept.
+ */
+void softhv_vp_base_written(struct softhv_vp *vp, uint64_t base);
 
 /* ---- Between vp.c, vp_ops.c (what the processor asks) and vp_hooks.c (what the other modules ask) ---- */
 

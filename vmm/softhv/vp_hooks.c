@@ -109,16 +109,24 @@ static bool hv_lapic_read(void *ctx, uint32_t msr, bool by_vmm, uint64_t *value)
     return softhv_lapic_msr_read(l, msr, value) == 0;
 }
 
-/* The client's write loads a register and sends and completes nothing. */
-static bool lapic_load(struct softhv_lapic *l, uint32_t msr, uint64_t value)
+/* APIC_BASE of the client. Most often it is the present one, which is to cost nothing. */
+static bool base_load(struct softhv_vp *vp, uint64_t value)
 {
+    if (value != softhv_lapic_base(vp->lapic) && softhv_lapic_set_base(vp->lapic, value) != 0)
+        return false;
+    softhv_vp_base_written(vp, value);
+    return true;
+}
+
+/* The client's write loads a register and sends and completes nothing. */
+static bool lapic_load(struct softhv_vp *vp, uint32_t msr, uint64_t value)
+{
+    struct softhv_lapic *l = vp->lapic;
     switch (msr) {
     case HV_MSR_EOI: return true;
-    case HV_MSR_ICR:
-        return softhv_lapic_set_reg(l, SOFTHV_LAPIC_ICR_HIGH, value >> 32) == 0 &&
-               softhv_lapic_set_reg(l, SOFTHV_LAPIC_ICR, (uint32_t)value) == 0;
+    case HV_MSR_ICR: return softhv_lapic_set_reg(l, SOFTHV_LAPIC_ICR, value) == 0;
     case HV_MSR_TPR: softhv_lapic_set_tpr(l, (uint8_t)value); return true;
-    case SOFTHV_LAPIC_MSR_BASE: return softhv_lapic_set_base(l, value) == 0;
+    case SOFTHV_LAPIC_MSR_BASE: return base_load(vp, value);
     case SOFTHV_LAPIC_MSR_TSC_DEADLINE: return softhv_lapic_msr_write(l, msr, value) == 0;
     default: return softhv_lapic_set_reg(l, msr - SOFTHV_LAPIC_MSR_X2APIC, value) == 0;
     }
@@ -134,11 +142,28 @@ static bool lapic_store(struct softhv_lapic *l, uint32_t msr, uint64_t value)
     }
 }
 
+#define CPUID1_ECX_X2APIC (1u << 21)
+
+/*
+ * x2APIC mode is not entered by a VP whose CPUID does not have it, whatever the partition can do: clients that take the
+ * mode away model local APICs that have lost the bit when APIC_BASE comes back.
+ */
+static bool mode_hidden(struct softhv_vp *vp, uint64_t base)
+{
+    if ((base & ~softhv_lapic_base(vp->lapic) & SOFTHV_LAPIC_BASE_X2APIC) == 0)
+        return false;
+    return (softhv_vp_cpuid(vp, &vp->state, 1, 0).ecx & CPUID1_ECX_X2APIC) == 0;
+}
+
 static bool hv_lapic_write(void *ctx, uint32_t msr, bool by_vmm, uint64_t value)
 {
     struct softhv_vp *vp = ctx;
-    bool good = by_vmm ? lapic_load(vp->lapic, msr, value) : lapic_store(vp->lapic, msr, value);
-    if (msr == SOFTHV_LAPIC_MSR_BASE)
+    bool is_base = msr == SOFTHV_LAPIC_MSR_BASE;
+    if (is_base && mode_hidden(vp, value))
+        return false;
+    uint64_t before = is_base ? softhv_lapic_base(vp->lapic) : 0;
+    bool good = by_vmm ? lapic_load(vp, msr, value) : lapic_store(vp->lapic, msr, value);
+    if (is_base && softhv_lapic_base(vp->lapic) != before)
         x86_cpu_signal(vp->cpu, X86_SIG_FLUSH); /* its page may have moved */
     return good;
 }
@@ -170,13 +195,19 @@ static void hv_time_changed(void *ctx)
     softhv_partition_wake(((struct softhv_vp *)ctx)->p);
 }
 
+static bool hv_has_run(void *ctx)
+{
+    return x86_cpu_insns(((struct softhv_vp *)ctx)->cpu) != 0;
+}
+
 const struct softhv_hv_ops softhv_vp_hv_ops = {.overlay = hv_overlay,
                                                .lapic_read = hv_lapic_read,
                                                .lapic_write = hv_lapic_write,
                                                .interrupt = hv_interrupt,
                                                .deliverable = hv_deliverable,
                                                .idle = hv_idle,
-                                               .time_changed = hv_time_changed};
+                                               .time_changed = hv_time_changed,
+                                               .has_run = hv_has_run};
 
 /* ---- Registers by name ---- */
 
@@ -196,9 +227,11 @@ static int regs_cr8_get(void *ctx, uint64_t *value)
     return 0;
 }
 
+/* Giving back what was read keeps the low half of the task priority, which CR8 does not show. */
 static int regs_cr8_set(void *ctx, uint64_t value)
 {
-    return softhv_lapic_set_cr8(((struct softhv_vp *)ctx)->lapic, value);
+    struct softhv_lapic *l = ((struct softhv_vp *)ctx)->lapic;
+    return value == softhv_lapic_cr8(l) ? 0 : softhv_lapic_set_cr8(l, value);
 }
 
 static int msr_error(enum softhv_msr_result r)
@@ -239,10 +272,7 @@ static int regs_name_set(void *ctx, uint32_t name, uint64_t value)
 static int regs_cpuid(void *ctx, uint32_t leaf, struct x86_cpuid_regs *out)
 {
     struct softhv_vp *vp = ctx;
-    pthread_mutex_lock(&vp->p->cpuid_lock);
-    const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, &vp->state);
-    *out = softhv_cpuid(&env, leaf, 0);
-    pthread_mutex_unlock(&vp->p->cpuid_lock);
+    *out = softhv_vp_cpuid(vp, &vp->state, leaf, 0);
     return 0;
 }
 

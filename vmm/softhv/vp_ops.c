@@ -133,10 +133,7 @@ static int op_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, struct x86_cpuid
     struct softhv_vp *vp = ctx;
     struct x86_state s;
     x86_cpu_get_state(vp->cpu, &s);
-    pthread_mutex_lock(&vp->p->cpuid_lock);
-    const struct softhv_cpuid_env env = softhv_vp_cpuid_env(vp, &s);
-    *out = softhv_cpuid(&env, leaf, subleaf);
-    pthread_mutex_unlock(&vp->p->cpuid_lock);
+    *out = softhv_vp_cpuid(vp, &s, leaf, subleaf);
     return X86_CB_OK;
 }
 

@@ -322,6 +322,22 @@ static void the_vmm_names_the_apic_id(void **state)
     assert_int_equal(softhv_cpuid_apic_id(&w.env), 6);
     override(&w, 0xb, 0, true, 5);
     assert_int_equal(softhv_cpuid_apic_id(&w.env), 5);
+    override(&w, 0xb, 0, true, 0); /* a model without topology */
+    assert_int_equal(softhv_cpuid_apic_id(&w.env), 6);
+}
+
+/* One that says nothing of the id, and one that is for everybody. */
+static void other_results_name_no_apic_id(void **state)
+{
+    (void)state;
+    struct world w;
+    const struct softhv_cpuid_entry e = {.leaf = 1, .value = {0, 0x08000000}, .mask = {FULL, 0xffff, FULL, FULL}};
+    const struct softhv_cpuid_entry all = {.leaf = 1, .value = {0, 6u << 24}, .mask = {0, FULL}};
+    start(&w);
+    w.env.info.apic_id = 0x102;
+    assert_int_equal(softhv_cpuid_register(&w.vp, &e), HV_STATUS_SUCCESS);
+    assert_int_equal(softhv_cpuid_register(&w.partition, &all), HV_STATUS_SUCCESS);
+    assert_int_equal(softhv_cpuid_apic_id(&w.env), 0x102);
 }
 
 int main(void)
@@ -345,6 +361,7 @@ int main(void)
         cmocka_unit_test(run_time_bits_are_not_frozen),
         cmocka_unit_test(a_query_takes_the_states_it_is_given),
         cmocka_unit_test(the_vmm_names_the_apic_id),
+        cmocka_unit_test(other_results_name_no_apic_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

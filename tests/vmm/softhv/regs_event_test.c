@@ -121,6 +121,17 @@ static void shadow_survives_a_restore(void **state)
     assert_int_equal(r.state.nmi_blocked, 1);
 }
 
+static void an_nmi_has_one_vector(void **state)
+{
+    struct rig r;
+    const uint64_t nmi = HV_PENDING_INTERRUPTION_PENDING | (uint64_t)HV_PENDING_INTERRUPTION_NMI
+                                                               << HV_PENDING_INTERRUPTION_TYPE_SHIFT;
+    (void)state;
+    rig_init(&r);
+    refuses(&r, HV_REGISTER_PENDING_INTERRUPTION, nmi | UINT64_C(0x40) << HV_PENDING_INTERRUPTION_VECTOR_SHIFT);
+    keeps(&r, HV_REGISTER_PENDING_INTERRUPTION, nmi | UINT64_C(2) << HV_PENDING_INTERRUPTION_VECTOR_SHIFT);
+}
+
 static void set_event(struct rig *r, uint64_t low, uint64_t high, enum hv_status status)
 {
     union hv_register_value v = {.reg128 = {low, high}};
@@ -198,6 +209,7 @@ int main(void)
         cmocka_unit_test(shadow_survives_a_restore),
         cmocka_unit_test(pending_event_becomes_an_exception_at_the_next_run),
         cmocka_unit_test(pending_event_waits_for_the_interruption_before_it),
+        cmocka_unit_test(an_nmi_has_one_vector),
         cmocka_unit_test(events_that_cannot_be_made_are_refused),
         cmocka_unit_test(deliverability_is_for_sints_where_there_are_local_apics),
     };

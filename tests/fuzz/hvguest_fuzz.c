@@ -88,8 +88,8 @@ static void do_write(struct world *w, const struct action *a)
     uint64_t v;
     uint32_t msr = msr_of(a);
     bool write_only = msr == HV_MSR_EOI || msr == 0x79;
-    if (softhv_msr_guest_write(vp_of(w, a), msr, a->a) && !write_only && msr != 0x80f)
-        assert(softhv_msr_guest_read(vp_of(w, a), msr, &v));
+    if (softhv_msr_guest_write(vp_of(w, a), msr, a->a) == SOFTHV_MSR_OK && !write_only && msr != 0x80f)
+        assert(softhv_msr_guest_read(vp_of(w, a), msr, &v) == SOFTHV_MSR_OK);
 }
 
 static void do_vmm_write(struct world *w, const struct action *a)

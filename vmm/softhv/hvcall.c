@@ -268,16 +268,10 @@ static enum hv_status run_install(const struct job *j)
 {
     struct hv_input_install_intercept in;
     memcpy(&in, j->call->in, sizeof(in));
-    if (in.access_type != HV_INTERCEPT_ACCESS_MASK_NONE && in.access_type != HV_INTERCEPT_ACCESS_MASK_EXECUTE)
-        return HV_STATUS_INVALID_PARAMETER;
-    bool on = in.access_type != HV_INTERCEPT_ACCESS_MASK_NONE;
-    if (in.intercept_type == HV_INTERCEPT_TYPE_HYPERCALL)
-        atomic_store(&j->p->hv.intercept_calls, on);
-    else if (in.intercept_type == HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION)
-        atomic_store(&j->p->hv.intercept_connections, on);
-    else
-        return HV_STATUS_INVALID_PARAMETER;
-    return HV_STATUS_SUCCESS;
+    pthread_mutex_lock(&j->p->hv.lock);
+    enum hv_status status = softhv_installed_change(&j->p->hv.installed, &in);
+    pthread_mutex_unlock(&j->p->hv.lock);
+    return status;
 }
 
 static struct softhv_cpuid_entry entry_of(const struct hv_register_x64_cpuid_result_parameters *r)
@@ -299,6 +293,27 @@ static void cpuid_changed(struct softhv_partition *p, struct softhv_vp *only)
     }
 }
 
+/* vp: the one it is for, or NULL for any. */
+static enum hv_status register_cpuid(struct softhv_partition *p, struct softhv_vp *vp,
+                                     const struct hv_register_x64_cpuid_result_parameters *parameters)
+{
+    const struct softhv_cpuid_entry entry = entry_of(parameters);
+    pthread_mutex_lock(&p->cpuid_lock);
+    uint16_t status = softhv_cpuid_register(vp != NULL ? &vp->cpuid : &p->cpuid, &entry);
+    pthread_mutex_unlock(&p->cpuid_lock);
+    cpuid_changed(p, vp);
+    return (enum hv_status)status;
+}
+
+static enum hv_status register_msr(struct softhv_partition *p, struct softhv_vp *vp,
+                                   const struct hv_register_x64_msr_result_parameters *parameters)
+{
+    pthread_mutex_lock(&p->hv.lock);
+    enum hv_status status = softhv_msr_results_add(vp != NULL ? &vp->hv.results : &p->hv.results, parameters);
+    pthread_mutex_unlock(&p->hv.lock);
+    return status;
+}
+
 static enum hv_status run_register_result(const struct job *j)
 {
     struct hv_input_register_intercept_result in;
@@ -306,16 +321,16 @@ static enum hv_status run_register_result(const struct job *j)
     struct softhv_vp *vp = softhv_partition_vp(j->p, in.vp_index);
     if (vp == NULL && in.vp_index != HV_ANY_VP)
         return HV_STATUS_INVALID_VP_INDEX;
-    if (in.intercept_type != HV_INTERCEPT_TYPE_X64_CPUID)
-        return HV_STATUS_INVALID_PARAMETER;
-    struct hv_register_x64_cpuid_result_parameters parameters;
-    memcpy(&parameters, &in.parameters, sizeof(parameters));
-    const struct softhv_cpuid_entry entry = entry_of(&parameters);
-    pthread_mutex_lock(&j->p->cpuid_lock);
-    uint16_t status = softhv_cpuid_register(vp != NULL ? &vp->cpuid : &j->p->cpuid, &entry);
-    pthread_mutex_unlock(&j->p->cpuid_lock);
-    cpuid_changed(j->p, vp);
-    return (enum hv_status)status;
+    struct hv_register_x64_cpuid_result_parameters cpuid;
+    struct hv_register_x64_msr_result_parameters msr;
+    memcpy(&cpuid, &in.parameters, sizeof(cpuid));
+    memcpy(&msr, &in.parameters, sizeof(msr));
+    switch (in.intercept_type) {
+    case HV_INTERCEPT_TYPE_X64_CPUID: return register_cpuid(j->p, vp, &cpuid);
+    case HV_INTERCEPT_TYPE_X64_MSR:
+    case HV_INTERCEPT_TYPE_X64_MSR_INDEX: return register_msr(j->p, vp, &msr);
+    default: return HV_STATUS_INVALID_PARAMETER;
+    }
 }
 
 static struct hv_cpuid_result query(const struct softhv_cpuid_env *env, uint32_t flags,

@@ -40,8 +40,8 @@ int softhv_hvcall_known(const struct softhv_host *host, enum softhv_on on, uint1
  * driver makes of the status; -EINVAL without `reached` for codes it does not let through, -ENOTTY on the device of
  * kernels before 6.19. Any thread that is no VP online; calls that name a VP wait until it does not run.
  *
- * Not served, and answered with INVALID_PARAMETER: intercepts other than HYPERCALL and UNKNOWN_SYNIC_CONNECTION, and
- * registered results for MSRs.
+ * INSTALL_INTERCEPT: installed.h says what is served. REGISTER_INTERCEPT_RESULT: CPUID and MSRs; for MSRs both types
+ * mean the same, see softhv_msr_guest_read. What a VP's CPUID says of its APIC id becomes its APIC id (hvcpuid.h).
  */
 int softhv_hvcall(const struct softhv_host *host, struct softhv_partition *p, enum softhv_on on,
                   struct softhv_hvcall *call);

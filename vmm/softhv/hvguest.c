@@ -174,7 +174,7 @@ static uint16_t run_capabilities(struct call *c)
 /* A child without ports: no connection has a number. The VMM may want to know of such attempts. */
 static uint16_t run_connection(struct call *c)
 {
-    c->intercept = atomic_load_explicit(&c->hv->intercept_connections, memory_order_relaxed);
+    c->intercept = softhv_installed_on(&c->hv->installed, HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION);
     return HV_STATUS_INVALID_CONNECTION_ID;
 }
 
@@ -262,11 +262,19 @@ static bool fetch(struct call *c)
     return true;
 }
 
+/* No device is known here, so that every call to retarget an interrupt is one for an unknown device. */
+static bool unknown_exits(const struct softhv_installed *t, uint16_t code)
+{
+    return softhv_installed_on(t, HV_INTERCEPT_TYPE_HYPERCALL) ||
+           (code == HVCALL_RETARGET_INTERRUPT &&
+            softhv_installed_on(t, HV_INTERCEPT_TYPE_RETARGET_INTERRUPT_UNKNOWN_DEVICE));
+}
+
 static uint16_t perform(struct call *c)
 {
     c->row = row_of((uint16_t)c->control);
     if (c->row == NULL) {
-        c->intercept = atomic_load_explicit(&c->hv->intercept_calls, memory_order_relaxed);
+        c->intercept = unknown_exits(&c->hv->installed, (uint16_t)c->control);
         return HV_STATUS_INVALID_HYPERCALL_CODE;
     }
     if (!permitted(c))

@@ -197,22 +197,30 @@ enum softhv_msr_result softhv_msr_write(struct softhv_hv_vp *vp, uint32_t msr, e
     return row->write(&a, value) ? SOFTHV_MSR_OK : SOFTHV_MSR_GP;
 }
 
-static bool ignores_unknown(const struct softhv_hv_vp *vp)
+/* What an access to a register that does not exist comes to. */
+static enum softhv_msr_result unknown(const struct softhv_hv_vp *vp, uint32_t msr, uint32_t access)
 {
-    return atomic_load_explicit(&vp->hv->ignore_unknown, memory_order_relaxed);
+    enum softhv_msr_said said = softhv_msr_results_find(&vp->results, msr, access);
+    if (said == SOFTHV_MSR_SAID_NOTHING)
+        said = softhv_msr_results_find(&vp->hv->results, msr, access);
+    if (said != SOFTHV_MSR_SAID_NOTHING)
+        return said == SOFTHV_MSR_SAID_IGNORE ? SOFTHV_MSR_OK : SOFTHV_MSR_GP;
+    if (softhv_installed_unhandled_msr(&vp->hv->installed, access))
+        return SOFTHV_MSR_INTERCEPT;
+    return atomic_load_explicit(&vp->hv->ignore_unknown, memory_order_relaxed) ? SOFTHV_MSR_OK : SOFTHV_MSR_GP;
 }
 
-bool softhv_msr_guest_read(struct softhv_hv_vp *vp, uint32_t msr, uint64_t *value)
+enum softhv_msr_result softhv_msr_guest_read(struct softhv_hv_vp *vp, uint32_t msr, uint64_t *value)
 {
     enum softhv_msr_result r = softhv_msr_read(vp, msr, SOFTHV_BY_GUEST, value);
     if (r != SOFTHV_MSR_UNKNOWN)
-        return r == SOFTHV_MSR_OK;
+        return r;
     *value = 0;
-    return ignores_unknown(vp);
+    return unknown(vp, msr, HV_INTERCEPT_ACCESS_MASK_READ);
 }
 
-bool softhv_msr_guest_write(struct softhv_hv_vp *vp, uint32_t msr, uint64_t value)
+enum softhv_msr_result softhv_msr_guest_write(struct softhv_hv_vp *vp, uint32_t msr, uint64_t value)
 {
     enum softhv_msr_result r = softhv_msr_write(vp, msr, SOFTHV_BY_GUEST, value);
-    return r == SOFTHV_MSR_UNKNOWN ? ignores_unknown(vp) : r == SOFTHV_MSR_OK;
+    return r == SOFTHV_MSR_UNKNOWN ? unknown(vp, msr, HV_INTERCEPT_ACCESS_MASK_WRITE) : r;
 }

@@ -25,6 +25,7 @@
 #include "common/gpa.h"
 #include "vmm/softhv/clock.h"
 #include "vmm/softhv/hvfeature.h"
+#include "vmm/softhv/installed.h"
 #include "vmm/softhv/stimer.h"
 #include "vmm/softhv/synic.h"
 
@@ -78,11 +79,11 @@ struct softhv_hv_config {
 };
 
 struct softhv_hv {
-    struct softhv_hv_config config; /* constant after init */
-    struct softhv_clock *clock;     /* borrowed; written under the lock */
-    atomic_bool ignore_unknown;     /* property UNIMPLEMENTED_MSR_ACTION, 0x50017 */
-    /* Intercepts a VMM installed: types HYPERCALL (unknown codes) and UNKNOWN_SYNIC_CONNECTION. For hvguest.h. */
-    atomic_bool intercept_calls, intercept_connections;
+    struct softhv_hv_config config;    /* constant after init */
+    struct softhv_clock *clock;        /* borrowed; written under the lock */
+    atomic_bool ignore_unknown;        /* property UNIMPLEMENTED_MSR_ACTION, 0x50017 */
+    struct softhv_installed installed; /* written under the lock, as the next */
+    struct softhv_msr_results results; /* registered for any VP */
     _Atomic uint64_t guest_os_id, hypercall, tsc_invariant;
     pthread_mutex_t lock; /* for writers of the above, and all below */
     uint64_t reference_tsc;
@@ -134,6 +135,7 @@ struct softhv_hv_vp {
     struct softhv_stimers stimers;
     struct softhv_cpu_msrs cpu;
     uint64_t vp_assist;
+    struct softhv_msr_results results; /* registered for this VP; written under hv->lock, read by the VP's thread */
 };
 
 void softhv_hv_vp_init(struct softhv_hv_vp *vp, struct softhv_hv *hv, const struct softhv_hv_vp_config *config);
@@ -147,17 +149,22 @@ enum softhv_msr_by { SOFTHV_BY_GUEST, SOFTHV_BY_VMM };
 
 enum softhv_msr_result {
     SOFTHV_MSR_OK,
-    SOFTHV_MSR_GP,     /* the guest gets #GP(0); to the VMM: INVALID_REGISTER_VALUE */
-    SOFTHV_MSR_UNKNOWN /* no such register: property 0x50017 decides; softhv_msr_guest_* have applied it */
+    SOFTHV_MSR_GP,       /* the guest gets #GP(0); to the VMM: INVALID_REGISTER_VALUE */
+    SOFTHV_MSR_UNKNOWN,  /* no such register */
+    SOFTHV_MSR_INTERCEPT /* no such register, and the client is to be asked: message MSR_INTERCEPT */
 };
 
 /* One access. *value is written on SOFTHV_MSR_OK only. */
 enum softhv_msr_result softhv_msr_read(struct softhv_hv_vp *vp, uint32_t msr, enum softhv_msr_by by, uint64_t *value);
 enum softhv_msr_result softhv_msr_write(struct softhv_hv_vp *vp, uint32_t msr, enum softhv_msr_by by, uint64_t value);
 
-/* RDMSR and WRMSR for the processor core: true, or false for #GP. Unknown ones as the partition's property says. */
-bool softhv_msr_guest_read(struct softhv_hv_vp *vp, uint32_t msr, uint64_t *value);
-bool softhv_msr_guest_write(struct softhv_hv_vp *vp, uint32_t msr, uint64_t value);
+/*
+ * RDMSR and WRMSR for the processor core: OK, GP or INTERCEPT. What decides about registers that do not exist, in this
+ * order: a result registered for this VP, one registered for any, intercept X64_MSR, property 0x50017.
+ * uncertain: that order, and that results say nothing about registers that do exist.
+ */
+enum softhv_msr_result softhv_msr_guest_read(struct softhv_hv_vp *vp, uint32_t msr, uint64_t *value);
+enum softhv_msr_result softhv_msr_guest_write(struct softhv_hv_vp *vp, uint32_t msr, uint64_t value);
 
 /* Expire synthetic timers; the time until the next in host nanoseconds, or SOFTHV_CLOCK_NEVER. VP's thread. */
 uint64_t softhv_hv_vp_tick(struct softhv_hv_vp *vp);

@@ -21,7 +21,6 @@
 
 #define RFLAGS_IF   0x200u
 #define CR4_OSXSAVE (UINT64_C(1) << 18)
-#define VECTOR_GP   13u
 
 /* ---- CPUID ---- */
 
@@ -391,81 +390,7 @@ static void obey_events(struct softhv_vp *vp)
         x86_cpu_signal(vp->cpu, X86_SIG_NMI);
 }
 
-/* ---- Messages ---- */
-
-/* Copies: looking at instruction bytes may run callbacks. */
-struct frame {
-    struct softhv_exit exit;
-    struct x86_insn insn;
-    uint8_t bytes[15];
-};
-
-static void make_frame(struct softhv_vp *vp, bool has_insn, struct frame *f)
-{
-    const struct x86_insn *insn = has_insn ? x86_cpu_current(vp->cpu) : NULL;
-    x86_cpu_get_state(vp->cpu, &vp->state);
-    f->exit =
-        (struct softhv_exit){.state = &vp->state, .vp_index = vp->index, .cr8 = (uint8_t)softhv_lapic_cr8(vp->lapic)};
-    if (insn != NULL) {
-        f->insn = *insn;
-        f->exit.insn = &f->insn;
-    }
-    if (!has_insn)
-        return;
-    vp->probing = true;
-    f->exit.byte_count = (uint8_t)x86_cpu_insn_bytes(vp->cpu, f->bytes);
-    vp->probing = false;
-    f->exit.bytes = f->exit.byte_count != 0 ? f->bytes : NULL;
-}
-
-/* False when an event is half delivered, that is, its own stack or table is what refuses. */
-static bool inject_gp(struct softhv_vp *vp)
-{
-    const struct x86_event gp = {.kind = X86_EV_EXCEPTION, .vector = VECTOR_GP, .has_error = 1};
-    return x86_cpu_inject(vp->cpu, &gp) == 0;
-}
-
-/*
- * A triple fault. Running the VP again meets the same instruction again, as on the real thing, so the processor does
- * not stay shut down.
- */
-static bool shut_down(struct softhv_vp *vp, struct hv_message *out)
-{
-    struct frame f;
-    set_activity(vp, X86_ACTIVE);
-    make_frame(vp, false, &f);
-    softhv_msg_unrecoverable(&f.exit, out);
-    return true;
-}
-
-/* A callback stopped the processor. True with a message. */
-static bool stopped(struct softhv_vp *vp, struct hv_message *out)
-{
-    const struct softhv_stop stop = vp->stop;
-    struct frame f;
-    vp->stop.kind = SOFTHV_STOP_NONE;
-    /* What an earlier instruction of the same block has to tell comes first; this one is met again. */
-    if (reports_wait(vp) && stop.kind > SOFTHV_STOP_GP)
-        return false;
-    switch (stop.kind) {
-    case SOFTHV_STOP_NONE:
-    case SOFTHV_STOP_RETRY: return false;
-    case SOFTHV_STOP_GP: return !inject_gp(vp) && shut_down(vp, out);
-    case SOFTHV_STOP_MEMORY:
-        make_frame(vp, true, &f);
-        softhv_msg_memory(&f.exit, &stop.memory, out);
-        return true;
-    case SOFTHV_STOP_PORT:
-        make_frame(vp, true, &f);
-        softhv_msg_port(&f.exit, &stop.port, out);
-        return true;
-    case SOFTHV_STOP_HYPERCALL:
-        make_frame(vp, true, &f);
-        softhv_msg_hypercall(&f.exit, out);
-        return true;
-    }
-    return false;
-}
+/* ---- Reports ---- */
 
 static bool report_eoi(struct softhv_vp *vp, struct hv_message *out)
 {
@@ -482,11 +407,11 @@ static bool report_eoi(struct softhv_vp *vp, struct hv_message *out)
 
 static bool report_sints(struct softhv_vp *vp, struct hv_message *out)
 {
-    struct frame f;
+    struct softhv_vp_frame f;
     uint16_t sints = (uint16_t)atomic_exchange(&vp->sints, 0);
     if (sints == 0)
         return false;
-    make_frame(vp, false, &f);
+    softhv_vp_frame(vp, SOFTHV_SHOW_REGISTERS, &f);
     vp->control.deliverability &= ~((uint64_t)sints << HV_DELIVERABILITY_SINTS_SHIFT);
     softhv_msg_sint_deliverable(&f.exit, sints, out);
     return true;
@@ -518,7 +443,7 @@ static bool execute(struct softhv_vp *vp, enum x86_exit *e, struct hv_message *o
     atomic_fetch_add(&vp->turns, 1);
     *e = x86_cpu_run(vp->cpu, TURN_INSNS);
     if (*e == X86_EXIT_CALLBACK)
-        message = stopped(vp, out);
+        message = softhv_vp_stopped(vp, out);
     atomic_fetch_add(&vp->turns, 1);
     softhv_quiesce_exit(q, &vp->member);
     return message;
@@ -536,8 +461,10 @@ static bool turn(struct softhv_vp *vp, struct hv_message *out)
     (void)tick(vp);
     if (execute(vp, &e, out))
         return true;
-    if (e == X86_EXIT_SHUTDOWN)
-        return shut_down(vp, out);
+    if (e == X86_EXIT_SHUTDOWN) {
+        softhv_vp_shut_down(vp, out);
+        return true;
+    }
     if (e == X86_EXIT_HALT)
         halted(vp);
     return false;

@@ -41,13 +41,20 @@ enum softhv_stop_kind {
     SOFTHV_STOP_GP,    /* the guest gets #GP(0) */
     SOFTHV_STOP_MEMORY,
     SOFTHV_STOP_PORT,
-    SOFTHV_STOP_HYPERCALL
+    SOFTHV_STOP_HYPERCALL,
+    SOFTHV_STOP_MSR,
+    SOFTHV_STOP_CPUID,
+    SOFTHV_STOP_EXCEPTION
 };
 
 struct softhv_stop {
     enum softhv_stop_kind kind;
     struct softhv_memory_exit memory;
     struct softhv_port_exit port;
+    uint32_t msr;
+    bool msr_write;
+    struct x86_cpuid_regs cpuid; /* what the guest would get */
+    struct x86_event event;
 };
 
 /* A TLB flush that other VPs have been asked for and may not have done yet. */
@@ -148,6 +155,33 @@ static inline uint8_t *softhv_vp_page(struct softhv_vp *vp, enum softhv_vp_page 
 {
     return vp->pages + (size_t)which * MSHV_HV_PAGE_SIZE;
 }
+
+/* ---- vp_message.c: from a processor that stopped to a message. VP's thread ---- */
+
+/* Where the processor stopped, for the encoders of intercept.h. Copies: looking at instruction bytes runs callbacks. */
+struct softhv_vp_frame {
+    struct softhv_exit exit;
+    struct x86_insn insn;
+    uint8_t bytes[15];
+};
+
+/* What a frame shows besides the registers. */
+enum softhv_vp_shows { SOFTHV_SHOW_REGISTERS, SOFTHV_SHOW_BYTES, SOFTHV_SHOW_INSTRUCTION };
+
+/* Fill a frame, and vp->state, which it points to. Online when more than registers are shown. */
+void softhv_vp_frame(struct softhv_vp *vp, enum softhv_vp_shows shows, struct softhv_vp_frame *f);
+
+/*
+ * A callback stopped the processor: act on vp->stop. True with a message; false: the VP goes on, at the same
+ * instruction or at a fault's handler. Online.
+ */
+bool softhv_vp_stopped(struct softhv_vp *vp, struct hv_message *out);
+
+/*
+ * A triple fault: UNRECOVERABLE_EXCEPTION. Running the VP again meets the same instruction again, as on the real thing,
+ * so the processor does not stay shut down.
+ */
+void softhv_vp_shut_down(struct softhv_vp *vp, struct hv_message *out);
 
 /* ---- vp_reset.c ---- */
 

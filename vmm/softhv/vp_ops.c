@@ -118,14 +118,36 @@ static int op_port_out(void *ctx, uint16_t port, unsigned size, uint32_t value)
 
 /* ---- MSRs, CPUID, time ---- */
 
+static int stop_msr(struct softhv_vp *vp, uint32_t msr, bool write)
+{
+    vp->stop.msr = msr;
+    vp->stop.msr_write = write;
+    return stop(vp, SOFTHV_STOP_MSR);
+}
+
+static int op_msr(void *ctx, uint32_t msr, bool write)
+{
+    struct softhv_vp *vp = ctx;
+    uint32_t access = write ? HV_INTERCEPT_ACCESS_MASK_WRITE : HV_INTERCEPT_ACCESS_MASK_READ;
+    return softhv_installed_msr(&vp->p->hv.installed, msr, access) ? stop_msr(vp, msr, write) : X86_CB_OK;
+}
+
 static int op_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
-    return softhv_msr_guest_read(&((struct softhv_vp *)ctx)->hv, msr, value) ? X86_CB_OK : X86_CB_FAULT;
+    struct softhv_vp *vp = ctx;
+    enum softhv_msr_result r = softhv_msr_guest_read(&vp->hv, msr, value);
+    if (r == SOFTHV_MSR_INTERCEPT)
+        return stop_msr(vp, msr, false);
+    return r == SOFTHV_MSR_OK ? X86_CB_OK : X86_CB_FAULT;
 }
 
 static int op_wrmsr(void *ctx, uint32_t msr, uint64_t value)
 {
-    return softhv_msr_guest_write(&((struct softhv_vp *)ctx)->hv, msr, value) ? X86_CB_OK : X86_CB_FAULT;
+    struct softhv_vp *vp = ctx;
+    enum softhv_msr_result r = softhv_msr_guest_write(&vp->hv, msr, value);
+    if (r == SOFTHV_MSR_INTERCEPT)
+        return stop_msr(vp, msr, true);
+    return r == SOFTHV_MSR_OK ? X86_CB_OK : X86_CB_FAULT;
 }
 
 static int op_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, struct x86_cpuid_regs *out)
@@ -134,7 +156,20 @@ static int op_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, struct x86_cpuid
     struct x86_state s;
     x86_cpu_get_state(vp->cpu, &s);
     *out = softhv_vp_cpuid(vp, &s, leaf, subleaf);
-    return X86_CB_OK;
+    if (!softhv_installed_leaf(&vp->p->hv.installed, leaf))
+        return X86_CB_OK;
+    vp->stop.cpuid = *out;
+    return stop(vp, SOFTHV_STOP_CPUID);
+}
+
+/* Exceptions, INT3 and its kin. */
+static int op_exception(void *ctx, const struct x86_event *ev)
+{
+    struct softhv_vp *vp = ctx;
+    if (!softhv_installed_exception(&vp->p->hv.installed, ev->vector))
+        return X86_CB_OK;
+    vp->stop.event = *ev;
+    return stop(vp, SOFTHV_STOP_EXCEPTION);
 }
 
 static uint64_t op_rdtsc(void *ctx)
@@ -269,9 +304,12 @@ const struct x86_ops softhv_vp_x86_ops = {.page = op_page,
                                           .port_out = op_port_out,
                                           .rdmsr = op_rdmsr,
                                           .wrmsr = op_wrmsr,
+                                          .msr = op_msr,
                                           .cpuid = op_cpuid,
                                           .rdtsc = op_rdtsc,
                                           .cr8_read = op_cr8_read,
                                           .cr8_write = op_cr8_write,
                                           .intr_ack = op_intr_ack,
-                                          .hypercall = op_hypercall};
+                                          .hypercall = op_hypercall,
+                                          .exception = op_exception,
+                                          .trap = op_exception};

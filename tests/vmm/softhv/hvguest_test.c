@@ -165,7 +165,7 @@ static void unknown_codes(void **state)
     static const uint16_t codes[] = {0, 1, 4, 0x40, 0x50, 0x5e, 0x94, 0x8000, 0x8002, 0xffff};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         assert_int_equal(call(w, codes[i], PARAM, PARAM), HV_STATUS_INVALID_HYPERCALL_CODE);
-    atomic_store(&w->rig->hv.intercept_calls, true);
+    atomic_store(&w->rig->hv.installed.on, 1u << HV_INTERCEPT_TYPE_HYPERCALL);
     w->call.gpr[RAX] = 77;
     w->call.gpr[RCX] = 0x1234;
     assert_int_equal(again(w), SOFTHV_CALL_INTERCEPT);
@@ -439,7 +439,7 @@ static void there_are_no_connections(void **state)
     struct world *w = *state;
     assert_int_equal(call(w, 0x5c, PARAM, 0), HV_STATUS_INVALID_CONNECTION_ID);
     assert_int_equal(call(w, 0x5d | FAST, 1, 0), HV_STATUS_INVALID_CONNECTION_ID);
-    atomic_store(&w->rig->hv.intercept_connections, true);
+    atomic_store(&w->rig->hv.installed.on, 1u << HV_INTERCEPT_TYPE_UNKNOWN_SYNIC_CONNECTION);
     assert_int_equal(again(w), SOFTHV_CALL_INTERCEPT);
 }
 

@@ -246,7 +246,7 @@ static void without_the_right_it_is_gp(void **state)
     uint64_t v;
     atomic_store(&r->hv.ignore_unknown, true);
     assert_int_equal(softhv_msr_read(vp0(r), HV_MSR_VP_RUNTIME, SOFTHV_BY_GUEST, &v), SOFTHV_MSR_GP);
-    assert_false(softhv_msr_guest_read(vp0(r), HV_MSR_VP_RUNTIME, &v));
+    assert_int_equal(softhv_msr_guest_read(vp0(r), HV_MSR_VP_RUNTIME, &v), SOFTHV_MSR_GP);
     assert_int_equal(softhv_msr_read(vp0(r), HV_MSR_RESET, SOFTHV_BY_GUEST, &v), SOFTHV_MSR_GP);
     assert_int_equal(softhv_msr_read(vp0(r), HV_MSR_VP_RUNTIME, SOFTHV_BY_VMM, &v), SOFTHV_MSR_OK);
     assert_int_equal(v, 4711);
@@ -270,13 +270,40 @@ static void unknown_registers_follow_the_property(void **state)
         uint64_t v = 7;
         atomic_store(&r->hv.ignore_unknown, false);
         assert_int_equal(softhv_msr_read(vp0(r), unknown[i], SOFTHV_BY_GUEST, &v), SOFTHV_MSR_UNKNOWN);
-        assert_false(softhv_msr_guest_read(vp0(r), unknown[i], &v));
-        assert_false(softhv_msr_guest_write(vp0(r), unknown[i], 1));
+        assert_int_equal(softhv_msr_guest_read(vp0(r), unknown[i], &v), SOFTHV_MSR_GP);
+        assert_int_equal(softhv_msr_guest_write(vp0(r), unknown[i], 1), SOFTHV_MSR_GP);
         atomic_store(&r->hv.ignore_unknown, true);
-        assert_true(softhv_msr_guest_read(vp0(r), unknown[i], &v));
+        assert_int_equal(softhv_msr_guest_read(vp0(r), unknown[i], &v), SOFTHV_MSR_OK);
         assert_int_equal(v, 0);
-        assert_true(softhv_msr_guest_write(vp0(r), unknown[i], 1));
+        assert_int_equal(softhv_msr_guest_write(vp0(r), unknown[i], 1), SOFTHV_MSR_OK);
     }
+}
+
+static void say(struct softhv_msr_results *results, uint32_t access, uint32_t action)
+{
+    const struct hv_register_x64_msr_result_parameters in = {
+        .msr_index = 0x606, .access_type = access, .action = action};
+    assert_int_equal(softhv_msr_results_add(results, &in), HV_STATUS_SUCCESS);
+}
+
+/* The VP's result, the partition's, the intercept, the property. */
+static void what_decides_about_unknown_registers_has_an_order(void **state)
+{
+    struct rig *r = *state;
+    uint64_t v = 7;
+    atomic_store(&r->hv.ignore_unknown, true);
+    atomic_store(&r->hv.installed.unhandled_msrs, HV_INTERCEPT_ACCESS_MASK_READ);
+    assert_int_equal(softhv_msr_guest_read(vp0(r), 0x606, &v), SOFTHV_MSR_INTERCEPT);
+    assert_int_equal(softhv_msr_guest_write(vp0(r), 0x606, v), SOFTHV_MSR_OK);
+    say(&r->hv.results, HV_INTERCEPT_ACCESS_MASK_READ, HV_UNIMPLEMENTED_MSR_ACTION_FAULT);
+    assert_int_equal(softhv_msr_guest_read(vp0(r), 0x606, &v), SOFTHV_MSR_GP);
+    say(&vp0(r)->results, HV_INTERCEPT_ACCESS_MASK_READ, HV_UNIMPLEMENTED_MSR_ACTION_IGNORE_WRITE_READ_ZERO);
+    v = 7;
+    assert_int_equal(softhv_msr_guest_read(vp0(r), 0x606, &v), SOFTHV_MSR_OK);
+    assert_int_equal(v, 0);
+    say(&vp0(r)->results, HV_INTERCEPT_ACCESS_MASK_WRITE, HV_UNIMPLEMENTED_MSR_ACTION_FAULT);
+    assert_int_equal(softhv_msr_guest_write(vp0(r), 0x606, v), SOFTHV_MSR_GP);
+    assert_int_equal(softhv_msr_guest_read(vp0(r), 0x607, &v), SOFTHV_MSR_INTERCEPT);
 }
 
 /* ---- SynIC and timers through MSRs ---- */
@@ -576,6 +603,7 @@ int main(void)
         TEST(without_the_right_it_is_gp),
         cmocka_unit_test_setup_teardown(without_an_interface_nothing_synthetic_is_reached, setup_bare, teardown),
         TEST(unknown_registers_follow_the_property),
+        TEST(what_decides_about_unknown_registers_has_an_order),
         TEST(synic_pages_are_overlays_of_the_vp),
         TEST(a_timer_message_comes_again_after_eom),
         TEST(a_timer_message_comes_again_after_eoi),

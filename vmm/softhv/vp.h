@@ -183,6 +183,21 @@ bool softhv_vp_stopped(struct softhv_vp *vp, struct hv_message *out);
  */
 void softhv_vp_shut_down(struct softhv_vp *vp, struct hv_message *out);
 
+/* ---- vp_string.c: INS and OUTS, which exit once for each element. VP's thread ---- */
+
+/*
+ * The processor stopped at a port. A string instruction becomes an access by_element: of a repeated one RCX is counted
+ * down here, RSI or RDI and RIP are the client's. Other instructions stay as they are.
+ */
+void softhv_vp_string_count(struct softhv_vp *vp, struct softhv_port_exit *port);
+/* After the message: between two elements an interrupt may come, whatever shadow the first one was in. */
+void softhv_vp_string_boundary(struct softhv_vp *vp, const struct softhv_port_exit *port);
+/*
+ * Is this read the element that OUTS is about to write? The client reads it itself, by translation, so that a device's
+ * memory is as good as any.
+ */
+bool softhv_vp_string_source(struct softhv_vp *vp, const struct x86_mem_access *a);
+
 /* ---- vp_reset.c ---- */
 
 /* What INIT and reset do to a VP besides processor and local APIC: its pages, SINTs, timers, reports. VP's thread. */

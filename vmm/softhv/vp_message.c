@@ -61,17 +61,20 @@ static bool general_protection(struct softhv_vp *vp, struct hv_message *out)
     return true;
 }
 
-static bool port(struct softhv_vp *vp, const struct softhv_port_exit *p, struct hv_message *out)
+/* RCX is counted before the message is made, so that message, register page and registers agree. */
+static bool port(struct softhv_vp *vp, struct softhv_port_exit *p, struct hv_message *out)
 {
     struct softhv_vp_frame f;
+    softhv_vp_string_count(vp, p);
     softhv_vp_frame(vp, SOFTHV_SHOW_INSTRUCTION, &f);
     softhv_msg_port(&f.exit, p, out);
+    softhv_vp_string_boundary(vp, p);
     return true;
 }
 
 bool softhv_vp_stopped(struct softhv_vp *vp, struct hv_message *out)
 {
-    const struct softhv_stop stop = vp->stop;
+    struct softhv_stop stop = vp->stop;
     struct softhv_vp_frame f;
     vp->stop.kind = SOFTHV_STOP_NONE;
     switch (stop.kind) {

@@ -49,6 +49,10 @@ static int op_read(void *ctx, const struct x86_mem_access *a, void *buf)
     }
     unsigned right = a->kind == X86_ACCESS_FETCH ? SOFTHV_GPA_X : SOFTHV_GPA_R;
     enum softhv_gpa_verdict verdict = softhv_gpa_access(vp->p->gpa, a->gpa, right, &host);
+    if (verdict != SOFTHV_GPA_OK && softhv_vp_string_source(vp, a)) {
+        memset(buf, 0, a->len);
+        return X86_CB_OK;
+    }
     if (verdict != SOFTHV_GPA_OK)
         return stop_memory(vp, a, verdict);
     memcpy(buf, host, a->len);

@@ -63,8 +63,8 @@ struct softhv_hv_ops {
     void (*time_changed)(void *ctx);
     /* The guest moved this VP's own TSC: its TSC deadline is to be computed again. May be NULL. */
     void (*tsc_changed)(void *ctx);
-    /* Has the VP executed anything since it was made? NULL: yes. */
-    bool (*has_run)(void *ctx);
+    /* Others have executed something and this VP has not: it takes their time as it is. NULL: no. */
+    bool (*joins)(void *ctx);
 };
 
 /* ---- Partition ---- */

@@ -72,11 +72,11 @@ static bool is_own_value(const struct softhv_msr_access *a, uint64_t v)
     return v <= now && now - v <= a->vp->hv->clock->tsc_hz;
 }
 
-/* A VP that has executed nothing yet, while others have: it joins their time, whatever its client puts there. */
+/* Whatever its client puts there. */
 static bool joins(const struct softhv_msr_access *a)
 {
     const struct softhv_hv_vp_config *c = &a->vp->config;
-    return c->ops->has_run != NULL && !c->ops->has_run(c->ctx) && softhv_clock_ns(a->vp->hv->clock) != 0;
+    return c->ops->joins != NULL && c->ops->joins(c->ctx);
 }
 
 /* See softhv_clock_set_tsc: the partition's TSC moves, so that all VPs and the reference page stay in step. */

@@ -76,6 +76,7 @@ struct softhv_partition {
 
     pthread_mutex_t awake_lock; /* outside of the clock's only; guards awake */
     uint32_t awake;             /* VPs that are not explicitly suspended: time runs while there is one */
+    atomic_bool executed;       /* some VP has executed an instruction: time has been seen */
 
     struct softhv_vp *_Atomic vp[MSHV_MAX_VPS]; /* set once, under lock; freed with the partition */
     _Atomic uint32_t vps;

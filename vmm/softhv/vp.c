@@ -434,6 +434,22 @@ static void idle(struct softhv_vp *vp)
         vp->control.idle = false;
 }
 
+/* What an earlier instruction of the same block has to tell comes first; the one that stopped is met again. */
+static bool told_first(struct softhv_vp *vp)
+{
+    bool again = vp->stop.kind > SOFTHV_STOP_GP && vp->stop.kind != SOFTHV_STOP_EXCEPTION;
+    if (!again || !reports_wait(vp))
+        return false;
+    vp->stop.kind = SOFTHV_STOP_NONE;
+    return true;
+}
+
+static void note_executed(struct softhv_vp *vp)
+{
+    if (!atomic_load_explicit(&vp->p->executed, memory_order_relaxed) && x86_cpu_insns(vp->cpu) != 0)
+        atomic_store(&vp->p->executed, true);
+}
+
 /* One turn, online. True with a message. */
 static bool execute(struct softhv_vp *vp, enum x86_exit *e, struct hv_message *out)
 {
@@ -442,7 +458,8 @@ static bool execute(struct softhv_vp *vp, enum x86_exit *e, struct hv_message *o
     softhv_quiesce_enter(q, &vp->member);
     atomic_fetch_add(&vp->turns, 1);
     *e = x86_cpu_run(vp->cpu, TURN_INSNS);
-    if (*e == X86_EXIT_CALLBACK)
+    note_executed(vp);
+    if (*e == X86_EXIT_CALLBACK && !told_first(vp))
         message = softhv_vp_stopped(vp, out);
     atomic_fetch_add(&vp->turns, 1);
     softhv_quiesce_exit(q, &vp->member);

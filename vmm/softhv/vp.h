@@ -206,7 +206,7 @@ void softhv_vp_reset_rest(struct softhv_vp *vp);
 /*
  * The client wrote APIC_BASE. No client says "reset", and none touches local APIC, SINTs and timers when it does; so
  * this is taken for one, all of it together:
- *   - the VP has executed something since it was made or reset like this last, and does not wait for a SIPI;
+ *   - the VP has executed something since it was made, or reset like this last, and does not wait for a SIPI;
  *   - the value is that of reset, but for the BSP bit;
  *   - the registers, as written so far, are those of reset: CS:RIP at FFFFFFF0h, CR0 without PE and PG, EFER 0.
  * Then local APIC, SINTs, timers and synthetic pages are as at power-on, and without the BSP bit the VP waits for a

@@ -195,9 +195,10 @@ static void hv_time_changed(void *ctx)
     softhv_partition_wake(((struct softhv_vp *)ctx)->p);
 }
 
-static bool hv_has_run(void *ctx)
+static bool hv_joins(void *ctx)
 {
-    return x86_cpu_insns(((struct softhv_vp *)ctx)->cpu) != 0;
+    struct softhv_vp *vp = ctx;
+    return atomic_load(&vp->p->executed) && x86_cpu_insns(vp->cpu) == 0;
 }
 
 const struct softhv_hv_ops softhv_vp_hv_ops = {.overlay = hv_overlay,
@@ -207,7 +208,7 @@ const struct softhv_hv_ops softhv_vp_hv_ops = {.overlay = hv_overlay,
                                                .deliverable = hv_deliverable,
                                                .idle = hv_idle,
                                                .time_changed = hv_time_changed,
-                                               .has_run = hv_has_run};
+                                               .joins = hv_joins};
 
 /* ---- Registers by name ---- */
 

@@ -40,7 +40,7 @@ void softhv_vp_shut_down(struct softhv_vp *vp, struct hv_message *out)
     softhv_msg_unrecoverable(&f.exit, out);
 }
 
-/* INT3, INTO and INT1 have a length to move RIP by; faults have not, and RIP of a debug trap is behind what caused it. */
+/* INT3, INTO and INT1 have a length to move RIP by. Faults have not, and RIP of a debug trap is behind its cause. */
 static bool exception(struct softhv_vp *vp, const struct x86_event *ev, struct hv_message *out)
 {
     struct softhv_vp_frame f;

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * String accesses to ports, element by element. The processor has checked port, segment and page of the element before
- * it asks for the port, so that the guest has its faults before the client hears of anything. Source: SDM volume 2, INS,
- * OUTS, REP.
+ * it asks for the port, so that the guest has its faults before the client hears of anything. Source: SDM volume 2,
+ * INS, OUTS, REP.
  */
 #include "vmm/softhv/vp.h"
 

@@ -385,6 +385,21 @@ static void a_tsc_before_the_start_is_the_partitions(void **state)
     rig_fini(&r);
 }
 
+/* A call that ended before anything was executed is no start. */
+static void a_kick_is_no_start_of_time(void **state)
+{
+    (void)state;
+    const uint64_t tsc = UINT64_C(1) << 50;
+    struct softhv_rig r;
+    struct hv_message m;
+    rig_init(&r);
+    softhv_vp_kick(rig_vp(&r, 0));
+    assert_int_equal(softhv_vp_run(rig_vp(&r, 0), &m), -EINTR);
+    rig_set64(&r, 0, HV_X64_REGISTER_TSC, tsc);
+    assert_true(rig_get64(&r, 0, HV_X64_REGISTER_TSC) >= tsc);
+    rig_fini(&r);
+}
+
 static void a_vp_that_has_not_run_joins_the_time_of_others(void **state)
 {
     (void)state;
@@ -440,6 +455,7 @@ int main(void)
         cmocka_unit_test(bits_of_run_time_follow_the_registers),
         cmocka_unit_test(cpuid_names_the_apic_id),
         cmocka_unit_test(a_tsc_before_the_start_is_the_partitions),
+        cmocka_unit_test(a_kick_is_no_start_of_time),
         cmocka_unit_test(a_vp_that_has_not_run_joins_the_time_of_others),
         cmocka_unit_test(hypercalls_can_be_on_before_the_guest_has_a_name),
         cmocka_unit_test(unmapping_twice_is_an_error),

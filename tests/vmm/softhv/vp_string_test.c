@@ -332,7 +332,7 @@ static void an_interrupt_comes_between_two_elements(void **state)
     rig_fini(&r);
 }
 
-/* The EOI of a level-triggered interrupt and the string lie in one block: the EOI is told first, and RCX counted once. */
+/* The EOI of a level-triggered interrupt and the string in one block: the EOI is told first, RCX counted once. */
 static void a_report_that_comes_first_counts_nothing(void **state)
 {
     (void)state;

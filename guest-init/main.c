@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/relro.h"
 #include "guest-init/events.h"
 #include "guest-init/modules.h"
 #include "guest-init/mounts.h"
@@ -126,9 +127,13 @@ int main(void)
         return 2;
     }
     struct report early = {.fd = 2};
+    int sealed = relro_seal();
     int mounted = mounts_make_dev("");
     open_console();
     fill_standard_numbers();
+    if (sealed < 0) {
+        report_warning(&early, "cannot make its tables read-only: %s; going on without", strerror(-sealed));
+    }
     if (mounted < 0) {
         report_warning(&early, "cannot mount /dev: %s; going on with what is there", strerror(-mounted));
     }

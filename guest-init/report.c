@@ -6,7 +6,8 @@
 
 #include "common/text.h"
 
-static void report(struct report *r, bool warning, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void report(struct report *r, bool warning, const char *format,
+                                                         va_list arguments)
 {
     char line[SESSION_TEXT_MAX];
     struct text t;

@@ -3,18 +3,22 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/text.h"
 
 __attribute__((format(printf, 3, 0))) static void report(struct report *r, bool warning, const char *format,
                                                          va_list arguments)
 {
-    char line[SESSION_TEXT_MAX];
+    char line[SESSION_TEXT_MAX], whole[SESSION_TEXT_MAX + 32];
     struct text t;
     text_init(&t, line, sizeof line);
     text_add_v(&t, format, arguments);
+    int length = snprintf(whole, sizeof whole, "guest-init: %s%s\n", warning ? "warning: " : "", line);
     /* One write, so that lines of the kernel do not come between. Nobody could be told if it failed. */
-    dprintf(r->fd, "guest-init: %s%s\n", warning ? "warning: " : "", line);
+    if (write(r->fd, whole, (size_t)length) != length) {
+        r->unheard++;
+    }
     if (r->session != NULL) {
         session_step(r->session, warning, line);
     }

@@ -15,6 +15,7 @@ struct report {
     int fd;                  /* the console, borrowed; usually 2 */
     struct session *session; /* borrowed; NULL: only the console */
     unsigned warnings;       /* how many there were */
+    unsigned unheard;        /* lines the console did not take */
 };
 
 /* One line. Control bytes become '?', text over SESSION_TEXT_MAX is cut. A console that takes nothing is no error. */

@@ -10,8 +10,9 @@
 #include "guest-init/report.h"
 
 /*
- * Mount all of them, in order. root: prefix of every path, "" in a guest. A /dev or /proc that is mounted already stays.
- * Each failure is a warning and the rest is mounted all the same, for not every command needs all. Returns the failures.
+ * Mount all of them, in order. root: prefix of every path, "" in a guest. A /dev or /proc that is mounted already
+ * stays. Each failure is a warning and the rest is mounted all the same, for not every command needs all. Returns the
+ * failures.
  */
 unsigned mounts_make(const char *root, struct report *r);
 

@@ -73,8 +73,8 @@ int guest_take_signals(struct guest *g);
 void guest_flush(struct guest *g);
 
 /*
- * Wait until something can be moved, at most until the deadline and at most max_ms milliseconds (-1: without limit), move
- * it and handle the events. Returns 0 or -errno.
+ * Wait until something can be moved, at most until the deadline and at most max_ms milliseconds (-1: without limit),
+ * move it and handle the events. Returns 0 or -errno.
  */
 int guest_step(struct guest *g, int max_ms);
 

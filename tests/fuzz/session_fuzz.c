@@ -5,8 +5,8 @@
  *
  * Input: the first byte says which end (bit 0), how it stands (bits 1 and 2: steps of the greeting already taken) and
  * in what pieces the bytes come (bits 3 to 7); the rest is what the other side sends. Checked: events obey their
- * limits, no stream brings more than the window before it is consumed, the output is a sequence of whole frames, and a broken
- * session stays broken.
+ * limits, no stream brings more than the window before it is consumed, the output is a sequence of whole frames, and a
+ * broken session stays broken.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -63,7 +63,7 @@ int softhv_ioctl(struct softhv_instance *s, int fd, uint32_t request, uint64_t a
 int softhv_mmap(struct softhv_instance *s, int fd, void *address, size_t bytes, int prot, int flags, uint64_t offset,
                 void **out);
 
-/* close(2). When it returns, objects that lost their last descriptor are gone, unless a request is under way on them. */
+/* close(2). When it returns, objects without descriptors are gone, unless a request is under way on them. */
 int softhv_close(struct softhv_instance *s, int fd);
 
 #endif

@@ -9,8 +9,8 @@
  *     before the call, which the driver would lose (it has no immediate-exit flag), is then pending and ends the call;
  *   - a kick sent before a thread's first call met no such block: that first call returns EINTR at once.
  *
- * EINTR without a signal is allowed by the interface. Signals that the client itself has blocked stay so. Kicks that the
- * client's thread sends to itself while it serves an exit are the usual case (docs/preload.md).
+ * EINTR without a signal is allowed by the interface. Signals that the client itself has blocked stay so. Kicks that
+ * the client's thread sends to itself while it serves an exit are the usual case (docs/preload.md).
  */
 #ifndef CAISSON_VMM_SOFTHV_KICK_H
 #define CAISSON_VMM_SOFTHV_KICK_H

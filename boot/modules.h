@@ -25,7 +25,7 @@
 #define BOOT_MODULES_TABLE_MAX (4u << 20)            /* bytes of modules.dep and so on */
 #define BOOT_MODULES_FILE_MAX  (64u << 20)           /* bytes of one module */
 #define BOOT_MODULES_SUM_MAX   (UINT64_C(256) << 20) /* bytes of all of them */
-#define BOOT_MODULES_FOLDER    "lib/caisson"         /* where guest-init looks, in the initramfs */
+#define BOOT_MODULES_FOLDER    ".caisson"            /* where guest-init looks, in the initramfs */
 #define BOOT_MODULES_LIST      "modules.list"        /* there, beside the files */
 
 struct boot_module_wish {

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/initramfs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "boot/builtin.h"
+#include "boot/modules.h"
 
-#define FOLDER ".caisson"
+#define FOLDER     BOOT_MODULES_FOLDER
+#define NAME_BYTES (sizeof(FOLDER) + NAME_MAX + 2)
 
 static int add_init(struct cpio *c, struct err *err)
 {
@@ -16,10 +23,49 @@ static int add_init(struct cpio *c, struct err *err)
     return code != 0 ? code : cpio_add_file(c, FOLDER "/init", 0700, guest_init_start, length, err);
 }
 
+static int open_folder(const char *path, struct err *err)
+{
+    const struct err_context context = {.attempted = "open the folder of kernel modules",
+                                        .on_what = path,
+                                        .what_to_do = "name lib/modules/RELEASE of the kernel's package"};
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_fail(err, -errno, &context) : fd;
+}
+
+static int add_files(struct cpio *c, const struct boot_modules *m, struct err *err)
+{
+    char name[NAME_BYTES];
+    int code = cpio_add_file(c, FOLDER "/" BOOT_MODULES_LIST, 0600, m->list, m->list_bytes, err);
+    for (size_t i = 0; code == 0 && i < m->count; i++) {
+        (void)snprintf(name, sizeof(name), FOLDER "/%s", m->files[i].name);
+        code = cpio_add_file(c, name, 0600, m->files[i].bytes, m->files[i].length, err);
+    }
+    return code;
+}
+
+/*
+ * Compressed modules are passed on: kernels that come with such files can unpack them, and one that cannot says so on
+ * its console.
+ */
+static int add_modules(struct cpio *c, const char *path, struct err *err)
+{
+    struct boot_modules modules = {.count = 0};
+    int fd = open_folder(path, err);
+    if (fd < 0)
+        return fd;
+    int code = boot_modules_collect(boot_modules_read_folder, &fd, boot_modules_usual, boot_modules_usual_count,
+                                    BOOT_MODULE_GZIP | BOOT_MODULE_XZ | BOOT_MODULE_ZSTD, &modules, err);
+    close(fd);
+    code = code != 0 ? code : add_files(c, &modules, err);
+    boot_modules_fini(&modules);
+    return code;
+}
+
 int initramfs_build(struct initramfs *r, const char *modules, struct err *err)
 {
-    (void)modules;
     int code = add_init(&r->archive, err);
+    if (code == 0 && modules != NULL)
+        code = add_modules(&r->archive, modules, err);
     return code != 0 ? code : cpio_finish(&r->archive, err);
 }
 

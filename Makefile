@@ -66,6 +66,7 @@ omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv
 omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/fuzz/%_fuzz.c,hvguest trace port)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
 omit-$(if $(CONFIG_IOAPIC),,y) += $(wildcard vmm/devices/ioapic.c tests/vmm/devices/ioapic_test.c tests/fuzz/ioapic_fuzz.c)
+omit-$(if $(CONFIG_RTC),,y) += $(wildcard vmm/devices/rtc.c tests/vmm/devices/rtc_test.c)
 omit-$(if $(CONFIG_SERIAL),,y) += $(wildcard vmm/devices/serial.c tests/vmm/devices/serial_test.c tests/fuzz/serial_fuzz.c)
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave

@@ -96,7 +96,7 @@ static int build_image(struct run *r, struct err *err)
         .without_default_cmdline = o->no_default_args,
         .protocol = o->protocol,
         .memory_bytes = o->memory_bytes,
-        .devices = {.vps = o->vps, .com1 = true, .com2 = true},
+        .devices = {.vps = o->vps, .com1 = true, .com2 = true, .rtc = CONFIG_RTC},
     };
     return boot_image_build(&cfg, &r->image, err);
 }

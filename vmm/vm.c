@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/text.h"
@@ -170,6 +171,20 @@ static int make_ioapic(struct vm *vm, struct err *err)
                     : ioapic_attach(&vm->ioapic, &vm->bus, gpa_make(BOOT_IOAPIC_GPA), err);
 }
 
+static uint64_t host_utc_s(void *ctx)
+{
+    struct timespec t;
+    (void)ctx;
+    return clock_gettime(CLOCK_REALTIME, &t) == 0 && t.tv_sec > 0 ? (uint64_t)t.tv_sec : 0;
+}
+
+static int make_clock(struct vm *vm, const struct rtc_config *asked, struct err *err)
+{
+    static const struct rtc_config host = {.utc_s = host_utc_s};
+    rtc_init(&vm->rtc, asked->utc_s != NULL ? asked : &host);
+    return rtc_attach(&vm->rtc, &vm->bus, BOOT_PORT_RTC, err);
+}
+
 static int make_devices(struct vm *vm, const struct vm_config *cfg, struct err *err)
 {
     const struct power_config power = {.sleep_control = BOOT_PORT_SLEEP_CONTROL,
@@ -188,6 +203,8 @@ static int make_devices(struct vm *vm, const struct vm_config *cfg, struct err *
     code = code != 0 ? code : make_serial(vm, &vm->com1, BOOT_PORT_COM1, BOOT_GSI_COM1, &cfg->console, "COM1", err);
     if (code == 0 && cfg->channel.output != NULL)
         code = make_serial(vm, &vm->com2, BOOT_PORT_COM2, BOOT_GSI_COM2, &cfg->channel, "COM2", err);
+    if (code == 0 && CONFIG_RTC)
+        code = make_clock(vm, &cfg->clock, err);
     bus_freeze(&vm->bus);
     return code;
 }

@@ -19,6 +19,7 @@
 #include "vmm/bus.h"
 #include "vmm/devices/ioapic.h"
 #include "vmm/devices/power.h"
+#include "vmm/devices/rtc.h"
 #include "vmm/devices/serial.h"
 #include "vmm/memory.h"
 #include "vmm/mshv/device.h"
@@ -49,6 +50,7 @@ struct vm_config {
     const struct boot_image *image; /* borrowed during vm_build */
     struct vm_line console;         /* COM1 */
     struct vm_line channel;         /* COM2; output NULL: there is no such port */
+    struct rtc_config clock;        /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
 };
 
 struct vm {
@@ -60,6 +62,7 @@ struct vm {
     struct ioapic ioapic;
     struct serial com1, com2;
     struct power power;
+    struct rtc rtc;
     struct vcpu vcpu[VM_VPS_MAX];
     uint32_t vps;
     int stop_fd; /* eventfd */

@@ -142,12 +142,12 @@ int main(void)
     struct guest *g = malloc(sizeof *g);
     if (g == NULL) {
         report_warning(&early, "no memory for guest-init itself; give the guest more");
-        power_off(&early);
+    } else {
+        guest_init(g, &ops, 2);
+        if (open_channel(g) == 0) {
+            prepare(g);
+            serve(g);
+        }
     }
-    guest_init(g, &ops, 2);
-    if (open_channel(g) == 0) {
-        prepare(g);
-        serve(g);
-    }
-    power_off(&g->report);
+    power_off(&early);
 }

@@ -98,7 +98,7 @@ static void nothing_is_a_frame_without_the_preamble(void **state)
 
 static void the_longest_frame_passes(void **state)
 {
-    static uint8_t payload[SESSION_PAYLOAD_MAX];
+    static const uint8_t payload[SESSION_PAYLOAD_MAX];
     uint8_t *stream = malloc(SESSION_PREAMBLE_BYTES + SESSION_FRAME_MAX);
     struct session_decoder d = {0};
     struct session_frame f = {SESSION_OUT, 0, SESSION_PAYLOAD_MAX, payload}, got;
@@ -138,30 +138,40 @@ static void unknown_flags_are_refused_for_ever(void **state)
 
 /* ---- start blocks ---- */
 
-static char *arguments[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, (char[]){""}, NULL};
-static char *variables[] = {(char[]){"A=1"}, NULL};
+/* A command and what it points to. */
+struct sample {
+    struct session_command command;
+    char words[4][8];
+    char *argv[4], *envp[2];
+};
 
-static struct session_command sample(void)
+static const struct session_command *sample(struct sample *s)
 {
     static const uint8_t seed[3] = {7, 8, 9};
-    return (struct session_command){.tty = true,
-                                    .rows = 24,
-                                    .cols = 80,
-                                    .seed_bytes = sizeof seed,
-                                    .argc = 3,
-                                    .envc = 1,
-                                    .realtime_ns = UINT64_C(0x1122334455667788),
-                                    .seed = seed,
-                                    .cwd = "/tmp",
-                                    .hostname = "web",
-                                    .argv = arguments,
-                                    .envp = variables};
+    *s = (struct sample){.words = {"/bin/sh", "-c", "", "A=1"}};
+    for (int i = 0; i < 3; i++) {
+        s->argv[i] = s->words[i];
+    }
+    s->envp[0] = s->words[3];
+    s->command = (struct session_command){.tty = true,
+                                          .rows = 24,
+                                          .cols = 80,
+                                          .seed_bytes = sizeof seed,
+                                          .argc = 3,
+                                          .envc = 1,
+                                          .realtime_ns = UINT64_C(0x1122334455667788),
+                                          .seed = seed,
+                                          .cwd = "/tmp",
+                                          .hostname = "web",
+                                          .argv = s->argv,
+                                          .envp = s->envp};
+    return &s->command;
 }
 
 static size_t sample_block(char *block, size_t size)
 {
-    struct session_command c = sample();
-    int length = session_command_encode(&c, (uint8_t *)block, size);
+    struct sample s;
+    int length = session_command_encode(sample(&s), (uint8_t *)block, size);
     assert_true(length > 0);
     return (size_t)length;
 }
@@ -192,12 +202,13 @@ static void a_command_survives_the_way(void **state)
 static void a_block_fits_exactly_or_not_at_all(void **state)
 {
     char block[256];
-    struct session_command c = sample();
+    struct sample s;
+    const struct session_command *c = sample(&s);
     (void)state;
     size_t length = sample_block(block, sizeof block);
-    assert_int_equal(session_command_encode(&c, (uint8_t *)block, length), length);
+    assert_int_equal(session_command_encode(c, (uint8_t *)block, length), length);
     for (size_t size = 0; size < length; size++) {
-        assert_int_equal(session_command_encode(&c, (uint8_t *)block, size), -E2BIG);
+        assert_int_equal(session_command_encode(c, (uint8_t *)block, size), -E2BIG);
     }
 }
 
@@ -205,15 +216,15 @@ static void a_block_over_the_limit_is_not_written(void **state)
 {
     size_t size = 2 * SESSION_START_MAX_BYTES;
     char *block = malloc(size), *text = malloc(SESSION_START_MAX_BYTES + 1);
-    char *argv[] = {text, NULL};
-    struct session_command c = sample();
+    struct sample s;
+    struct session_command c = *sample(&s);
     (void)state;
     assert_non_null(block);
     assert_non_null(text);
     memset(text, 'x', SESSION_START_MAX_BYTES);
     text[SESSION_START_MAX_BYTES] = '\0';
     c.argc = 1;
-    c.argv = argv;
+    s.argv[0] = text;
     assert_int_equal(session_command_encode(&c, (uint8_t *)block, size), -E2BIG);
     free(text);
     free(block);
@@ -222,11 +233,12 @@ static void a_block_over_the_limit_is_not_written(void **state)
 static void no_arguments_or_too_much_seed_is_invalid(void **state)
 {
     uint8_t block[256];
-    struct session_command c = sample();
+    struct sample s;
+    struct session_command c = *sample(&s);
     (void)state;
     c.argc = 0;
     assert_int_equal(session_command_encode(&c, block, sizeof block), -EINVAL);
-    c = sample();
+    c = *sample(&s);
     c.seed_bytes = SESSION_SEED_MAX + 1;
     assert_int_equal(session_command_encode(&c, block, sizeof block), -EINVAL);
 }

@@ -89,9 +89,9 @@ static void in_namespace(int flags, int (*function)(void *), void *context)
 
 static void reports_go_to_the_console_and_the_session(void **state)
 {
-    static struct session s_storage; /* large */
-    struct session *s = &s_storage;
+    struct session *s = malloc(sizeof *s);
     struct console *c = *state;
+    assert_non_null(s);
     session_init(s, SESSION_GUEST, NULL, 0);
     size_t before = s->out_end;
     c->report.session = s;
@@ -100,6 +100,7 @@ static void reports_go_to_the_console_and_the_session(void **state)
     assert_string_equal(said(c), "guest-init: up 1\nguest-init: warning: bad?[31m\n");
     assert_int_equal(c->report.warnings, 1);
     assert_int_equal(s->out_end - before, 2 * SESSION_HEADER_BYTES + strlen("up 1") + strlen("bad?[31m"));
+    free(s);
 }
 
 static void a_console_that_takes_nothing_is_no_error(void **state)

@@ -59,7 +59,7 @@ dirs-$(CONFIG_X86_CORE) += vmm/x86
 dirs-$(CONFIG_SOFTHV) += vmm/softhv
 dirs-$(CONFIG_GUEST_INIT) += guest-init
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
-run := run run_options run_report attach line initramfs vm vcpu exits
+run := run run_options run_report attach attach_sink line initramfs vm vcpu exits
 omit-$(if $(CONFIG_RUN),,y) += $(run:%=vmm/%.c) $(run:%=tests/vmm/%_test.c)
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv/abi_*_test.c tests/minivmm/sys_softhv.c)

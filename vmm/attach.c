@@ -11,9 +11,7 @@
 
 #include "common/text.h"
 
-/* What a pipe takes without waiting when poll says that it takes something. */
-#define WRITE_MAX 4096u
-#define READ_MAX  4096u
+#define READ_MAX 4096u
 /* Events taken in one step, so that other descriptors get their turn. */
 #define ROUNDS_MAX 1024u
 
@@ -44,6 +42,17 @@ static void make_raw(struct attach *a)
     a->raw = tcsetattr(a->cfg.in, TCSADRAIN, &t) == 0;
 }
 
+/* A shell that has put this process into the background has taken the terminal over; to change it now would stop us. */
+void attach_release_terminal(struct attach *a)
+{
+    if (!a->raw)
+        return;
+    pid_t foreground = tcgetpgrp(a->cfg.in);
+    if (foreground < 0 || foreground == getpgrp())
+        (void)tcsetattr(a->cfg.in, TCSADRAIN, &a->before);
+    a->raw = false;
+}
+
 void attach_resize(struct attach *a)
 {
     if (a->cfg.command->tty)
@@ -52,59 +61,57 @@ void attach_resize(struct attach *a)
 
 /* ---- Life ---- */
 
+/* Write the start block as of now. Its length, or what session_command_encode says. */
+static int encode_start(struct attach *a)
+{
+    struct session_command command = *a->cfg.command;
+    if (command.tty) {
+        struct session_size size = size_of(a->cfg.in);
+        command.rows = size.rows;
+        command.cols = size.cols;
+    }
+    if (command.realtime_ns != 0)
+        command.realtime_ns += now_ns() - a->init_ns;
+    return session_command_encode(&command, a->start, SESSION_START_MAX_BYTES);
+}
+
+/* What is encoded here is thrown away: it shows early that it can be. */
 static int make_start(struct attach *a, struct err *err)
 {
     static const struct err_context context = {
         .attempted = "hand the command to the guest",
         .what_to_do = "shorten its arguments and environment: 128 KiB in all",
     };
-    struct session_command command = *a->cfg.command;
     a->start = malloc(SESSION_START_MAX_BYTES);
-    if (a->start == NULL)
-        return err_fail(err, -ENOMEM, &context);
-    if (command.tty) {
-        struct session_size size = size_of(a->cfg.in);
-        command.rows = size.rows;
-        command.cols = size.cols;
-    }
-    int n = session_command_encode(&command, a->start, SESSION_START_MAX_BYTES);
-    if (n < 0)
-        return err_fail(err, n, &context);
-    return session_start(&a->session, a->start, (size_t)n);
+    int n = a->start != NULL ? encode_start(a) : -ENOMEM;
+    return n < 0 ? err_fail(err, n, &context) : 0;
 }
 
 int attach_init(struct attach *a, const struct attach_config *cfg, struct err *err)
 {
     memset(a, 0, sizeof(*a));
     a->cfg = *cfg;
-    a->out.fd = cfg->out;
-    a->err.fd = cfg->err;
+    a->init_ns = now_ns();
     a->in_ended = cfg->in < 0;
+    attach_sink_init(&a->out, cfg->out);
+    attach_sink_init(&a->err, cfg->err);
     session_init(&a->session, SESSION_HOST, NULL, 0);
     int code = make_start(a, err);
-    if (code < 0) {
+    if (code < 0)
         attach_fini(a);
-        return code;
-    }
-    if (cfg->command->tty)
-        make_raw(a);
-    return 0;
+    return code;
 }
 
 void attach_fini(struct attach *a)
 {
-    if (a->raw)
-        (void)tcsetattr(a->cfg.in, TCSADRAIN, &a->before);
+    attach_release_terminal(a);
+    attach_sink_fini(&a->out);
+    attach_sink_fini(&a->err);
     free(a->start);
     memset(a, 0, sizeof(*a));
 }
 
 /* ---- Output ---- */
-
-static bool sink_is_empty(const struct attach_sink *k)
-{
-    return k->begin == k->end || k->broken;
-}
 
 static struct attach_sink *sink_of(struct attach *a, enum session_stream stream)
 {
@@ -114,41 +121,18 @@ static struct attach_sink *sink_of(struct attach *a, enum session_stream stream)
 /* The window says that it fits: the sender may not have more on its way than was consumed. */
 static void sink_add(struct attach *a, enum session_stream stream, const uint8_t *bytes, size_t n)
 {
-    struct attach_sink *k = sink_of(a, stream);
-    if (k->broken) {
-        session_consumed(&a->session, stream, n);
-        return;
-    }
-    memmove(k->bytes, k->bytes + k->begin, k->end - k->begin);
-    k->end -= k->begin;
-    k->begin = 0;
-    memcpy(k->bytes + k->end, bytes, n);
-    k->end += n;
+    size_t taken = attach_sink_add(sink_of(a, stream), bytes, n);
+    session_consumed(&a->session, stream, n - taken);
 }
 
-/* Somebody closed our output: the command learns it as it would from a pipe. */
-static void sink_break(struct attach *a, enum session_stream stream)
-{
-    struct attach_sink *k = sink_of(a, stream);
-    k->broken = true;
-    session_consumed(&a->session, stream, k->end - k->begin);
-    k->begin = k->end = 0;
-    session_close(&a->session, stream);
-}
-
+/* When somebody closed our output, the command learns it as it would from a pipe. */
 static void sink_write(struct attach *a, enum session_stream stream)
 {
     struct attach_sink *k = sink_of(a, stream);
-    size_t n = k->end - k->begin;
-    if (sink_is_empty(k))
-        return;
-    ssize_t done = write(k->fd, k->bytes + k->begin, n < WRITE_MAX ? n : WRITE_MAX);
-    if (done > 0) {
-        k->begin += (size_t)done;
-        session_consumed(&a->session, stream, (size_t)done);
-    } else if (done < 0 && errno != EAGAIN && errno != EINTR) {
-        sink_break(a, stream);
-    }
+    bool was_broken = k->broken;
+    session_consumed(&a->session, stream, attach_sink_write(k));
+    if (k->broken && !was_broken)
+        session_close(&a->session, stream);
 }
 
 /* ---- Input ---- */
@@ -202,6 +186,11 @@ static void on_ready(struct attach *a)
 {
     a->ready_ns = now_ns();
     a->state = ATTACH_RUNNING;
+    int n = encode_start(a);
+    if (n > 0)
+        (void)session_start(&a->session, a->start, (size_t)n);
+    if (a->cfg.command->tty)
+        make_raw(a);
     if (a->in_ended)
         session_send_end(&a->session, SESSION_STDIN);
 }
@@ -288,8 +277,8 @@ static unsigned add_poll(struct pollfd *fds, unsigned n, bool wanted, int fd, sh
 unsigned attach_poll(const struct attach *a, struct pollfd fds[ATTACH_POLL])
 {
     unsigned n = add_poll(fds, 0, wants_input(a), a->cfg.in, POLLIN);
-    n = add_poll(fds, n, !sink_is_empty(&a->out), a->out.fd, POLLOUT);
-    return add_poll(fds, n, !sink_is_empty(&a->err), a->err.fd, POLLOUT);
+    n = add_poll(fds, n, attach_sink_held(&a->out) > 0, a->out.fd, POLLOUT);
+    return add_poll(fds, n, attach_sink_held(&a->err) > 0, a->err.fd, POLLOUT);
 }
 
 /* Found by descriptor and direction, since out and err may be the same one, or in and out a terminal's. */
@@ -301,17 +290,19 @@ static bool is_due(const struct pollfd *fds, unsigned count, int fd, short event
     return false;
 }
 
-void attach_step(struct attach *a, const struct pollfd *fds, unsigned count)
+bool attach_step(struct attach *a, const struct pollfd *fds, unsigned count)
 {
+    bool more = true;
     if (is_due(fds, count, a->out.fd, POLLOUT))
         sink_write(a, SESSION_STDOUT);
     if (is_due(fds, count, a->err.fd, POLLOUT))
         sink_write(a, SESSION_STDERR);
     if (wants_input(a) && is_due(fds, count, a->cfg.in, POLLIN))
         read_input(a);
-    for (unsigned i = 0; i < ROUNDS_MAX && receive(a); i++)
-        ;
+    for (unsigned i = 0; i < ROUNDS_MAX && more; i++)
+        more = receive(a);
     transmit(a);
+    return more;
 }
 
 bool attach_signal(struct attach *a, int signal)
@@ -322,7 +313,12 @@ bool attach_signal(struct attach *a, int signal)
     return true;
 }
 
+bool attach_is_flushed(const struct attach *a)
+{
+    return attach_sink_held(&a->out) == 0 && attach_sink_held(&a->err) == 0;
+}
+
 bool attach_is_done(const struct attach *a)
 {
-    return a->state == ATTACH_FAILED || (a->state == ATTACH_EXITED && sink_is_empty(&a->out) && sink_is_empty(&a->err));
+    return (a->state == ATTACH_FAILED || a->state == ATTACH_EXITED) && attach_is_flushed(a);
 }

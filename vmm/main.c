@@ -148,9 +148,25 @@ static int seal_tables(const struct cli_io *io)
     return code;
 }
 
+/* A descriptor of ours that got the number of a standard stream would be read from and written to as that stream. */
+static int fill_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_NOCTTY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct cli_io io = {.out = stdout, .err = stderr, .hv = &offer};
+    if (fill_standard_streams() < 0) {
+        return CLI_EXIT_FAILURE;
+    }
     if (seal_tables(&io) < 0) {
         return CLI_EXIT_FAILURE;
     }

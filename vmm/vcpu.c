@@ -9,8 +9,9 @@
 #include "vmm/exits.h"
 #include "vmm/vm.h"
 
-/* Between two kicks of a thread that does not come out. */
-#define KICK_INTERVAL_NS  10000000L
+/* Between two kicks of a thread that does not come out: short at first, since most come at once. */
+#define KICK_FIRST_NS     100000L
+#define KICK_LONGEST_NS   12800000L
 #define THREAD_NAME_BYTES 16
 
 static void ignore(int signal)
@@ -107,14 +108,22 @@ int vcpu_start(struct vcpu *v, struct err *err)
     return code == 0 ? 0 : err_fail(err, code, &context);
 }
 
+void vcpu_kick(const struct vcpu *v)
+{
+    if (v->started && !atomic_load(&v->ended))
+        (void)pthread_kill(v->thread, VCPU_KICK_SIGNAL);
+}
+
 void vcpu_stop(struct vcpu *v)
 {
-    const struct timespec interval = {.tv_nsec = KICK_INTERVAL_NS};
+    struct timespec interval = {.tv_nsec = KICK_FIRST_NS};
     if (!v->started)
         return;
     while (!atomic_load(&v->ended)) {
-        (void)pthread_kill(v->thread, VCPU_KICK_SIGNAL);
+        vcpu_kick(v);
         (void)nanosleep(&interval, NULL);
+        if (interval.tv_nsec < KICK_LONGEST_NS)
+            interval.tv_nsec *= 2;
     }
     (void)pthread_join(v->thread, NULL);
     v->started = false;

@@ -51,6 +51,8 @@ void vcpu_fini(struct vcpu *v);
 
 /* Start the thread. It ends when vm_is_stopping(vm). 0 or a negative errno. */
 int vcpu_start(struct vcpu *v, struct err *err);
+/* Make the thread come out of MSHV_RUN_VP once, if it runs. The thread that started it, until vcpu_stop. */
+void vcpu_kick(const struct vcpu *v);
 /* vm_is_stopping: make the thread end and wait for it. Nothing happens if it was not started. */
 void vcpu_stop(struct vcpu *v);
 

@@ -329,8 +329,11 @@ int vm_start(struct vm *vm, struct err *err)
     return code;
 }
 
+/* All are told before the first is waited for. */
 void vm_join(struct vm *vm)
 {
+    for (uint32_t i = 0; i < vm->vps; i++)
+        vcpu_kick(&vm->vcpu[i]);
     for (uint32_t i = 0; i < vm->vps; i++)
         vcpu_stop(&vm->vcpu[i]);
 }

@@ -34,6 +34,7 @@
 #define POLL_MAX         (3 + ATTACH_POLL)
 #define NS_PER_S         UINT64_C(1000000000)
 #define PANIC_GRACE_S    5u
+#define TERMS_MAX        3u /* so many SIGTERMs end a run whose command does not */
 
 struct run {
     const struct cli_io *io;
@@ -51,7 +52,10 @@ struct run {
     uint8_t seed[SESSION_SEED_MAX];
     struct attach attach;
     int signal_fd;
-    int caught; /* a signal that ended the run before the command ran */
+    int caught;     /* a signal that ends the run */
+    unsigned terms; /* SIGTERMs passed on */
+    bool more;      /* the session may have more to read at once */
+    bool heard_all; /* the machine is stopping, and all that it sent was looked at */
     sigset_t mask;
     struct run_times times;
     uint64_t heard_ns; /* last byte of the session */
@@ -156,12 +160,16 @@ static int build_machine(struct run *r, struct err *err)
         .console = {.output = to_console, .ctx = r},
         .channel = {.output = to_line, .room = line_has_room, .ctx = r},
     };
+    static const struct err_context nothing = {.attempted = "find a hypervisor",
+                                               .what_to_do = "use a build that has one"};
+    if (r->io->hv == NULL)
+        return err_fail_because(err, -EOPNOTSUPP, &nothing, "this program was given none");
     int code = r->io->hv->open(&r->options.hv, &r->hv, err);
     if (code < 0)
         return code;
     if (r->hv.soft && r->options.hv.choice == HV_AUTO)
-        fputs("caisson run: no " MSHV_DEVICE_PATH " here: the guest runs on the software hypervisor, without isolation "
-              "by hardware\n",
+        fputs("caisson run: " MSHV_DEVICE_PATH " cannot be opened: the guest runs on the software hypervisor, without "
+              "isolation by hardware\n",
               r->io->err);
     return vm_build(&r->vm, &cfg, &r->hv.port, err);
 }
@@ -225,6 +233,19 @@ static int start_session(struct run *r, struct err *err)
 /* Those that are passed on to the command; the others keep their meaning for this process. */
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
 
+/* Whoever started us with one of them ignored (nohup, a shell's "&") wants that for the command, too. */
+static sigset_t signals_to_take(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+        struct sigaction now;
+        if (sigaction(passed_on[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, passed_on[i]);
+    }
+    return set;
+}
+
 static int take_signals(struct run *r, struct err *err)
 {
     static const struct err_context context = {
@@ -232,10 +253,7 @@ static int take_signals(struct run *r, struct err *err)
         .what_to_do = "raise the limit of open files (ulimit -n)",
     };
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
-        sigaddset(&set, passed_on[i]);
+    const sigset_t set = signals_to_take();
     (void)sigaction(SIGPIPE, &ignore, NULL);
     (void)pthread_sigmask(SIG_BLOCK, &set, &r->mask);
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -245,6 +263,14 @@ static int take_signals(struct run *r, struct err *err)
     return code < 0 ? err_fail(err, code, &context) : 0;
 }
 
+/* False when the signal is for us: there is no command, or it had its chances. */
+static bool pass_on(struct run *r, int n)
+{
+    if (!attach_signal(&r->attach, n))
+        return false;
+    return n != SIGTERM || ++r->terms < TERMS_MAX;
+}
+
 static void on_signals(struct run *r)
 {
     struct signalfd_siginfo info;
@@ -252,7 +278,7 @@ static void on_signals(struct run *r)
         int n = (int)info.ssi_signo;
         if (n == SIGWINCH)
             attach_resize(&r->attach);
-        else if (!attach_signal(&r->attach, n) && n != SIGCONT && n != SIGUSR1 && n != SIGUSR2)
+        else if (!pass_on(r, n) && n != SIGCONT && n != SIGUSR1 && n != SIGUSR2)
             r->caught = n;
     }
 }
@@ -291,9 +317,17 @@ static int panic_ms(struct run *r)
     return ms_until(r->panic_ns + PANIC_GRACE_S * NS_PER_S);
 }
 
+/* Nothing more comes of the guest; its output may still have to go somewhere. */
+static bool has_ended(const struct run *r)
+{
+    return r->attach.state == ATTACH_EXITED || r->attach.state == ATTACH_FAILED || r->heard_all;
+}
+
 /* For poll: the nearer of two, where -1 is for ever. */
 static int patience_ms(struct run *r)
 {
+    if (has_ended(r))
+        return -1;
     int ready = ready_ms(r), panic = panic_ms(r);
     if (ready < 0 || panic < 0)
         return ready < 0 ? panic : ready;
@@ -303,28 +337,35 @@ static int patience_ms(struct run *r)
 /* True when the loop has nothing more to do: the command is done, or the machine is. */
 static bool is_over(struct run *r)
 {
-    if (attach_is_done(&r->attach))
+    if (r->caught != 0)
         return true;
-    if (r->attach.state == ATTACH_EXITED)
-        return false; /* its output still has to go somewhere */
-    return vm_is_stopping(&r->vm) || r->caught != 0 || is_late(r) || panic_ms(r) == 0;
+    if (has_ended(r))
+        return attach_is_flushed(&r->attach);
+    return is_late(r) || panic_ms(r) == 0;
 }
 
+/*
+ * A machine may stop between our last look at what it sent and our look at whether it still runs. So it counts as heard
+ * only by a step that began after it was known to be stopping.
+ */
 static void wait_and_step(struct run *r)
 {
+    bool stopping = vm_is_stopping(&r->vm);
+    bool at_once = r->more || (stopping && !r->heard_all);
     struct pollfd fds[POLL_MAX] = {
-        {.fd = r->vm.stop_fd, .events = vm_is_stopping(&r->vm) ? 0 : POLLIN},
+        {.fd = r->vm.stop_fd, .events = stopping ? 0 : POLLIN},
         {.fd = r->line.wake_fd, .events = POLLIN},
         {.fd = r->signal_fd, .events = POLLIN},
     };
     unsigned n = attach_poll(&r->attach, fds + 3);
-    if (poll(fds, 3 + n, patience_ms(r)) < 0)
+    if (poll(fds, 3 + n, at_once ? 0 : patience_ms(r)) < 0)
         return; /* EINTR: once more round */
     if (fds[1].revents != 0)
         line_calm(&r->line);
     if (fds[2].revents != 0)
         on_signals(r);
-    attach_step(&r->attach, fds + 3, n);
+    r->more = attach_step(&r->attach, fds + 3, n);
+    r->heard_all = r->heard_all || (stopping && !r->more);
 }
 
 /* ---- The end ---- */
@@ -350,9 +391,10 @@ static int conclude(struct run *r)
                                 .why = r->vm.why,
                                 .exit_code = r->vm.exit_code,
                                 .caught = r->caught,
-                                .late = is_late(r),
+                                .late = !has_ended(r) && is_late(r),
                                 .ready_seconds = r->options.ready_seconds,
                                 .console_shown = r->options.console != NULL};
+    attach_release_terminal(&r->attach);
     vm_stop(&r->vm, VM_END_ASKED, "%s", "");
     vm_join(&r->vm);
     if (report.late)
@@ -368,10 +410,10 @@ static int conclude(struct run *r)
     return code;
 }
 
-static int fail(const struct run *r, enum run_exit code, const struct err *err)
+static int fail(const struct run *r, int code, const struct err *err)
 {
     fprintf(r->io->err, "caisson run: %s\n", err->text);
-    return (int)code;
+    return code;
 }
 
 static int run_machine(struct run *r)
@@ -390,12 +432,15 @@ static int run_machine(struct run *r)
 static int prepare_and_run(struct run *r)
 {
     struct err err;
+    int code = start_session(r, &err);
+    if (code < 0)
+        return fail(r, code == -ENOMEM ? RUN_EXIT_HOST : CLI_EXIT_USAGE, &err);
     if (load_files(r, &err) < 0 || build_image(r, &err) < 0)
         return fail(r, RUN_EXIT_FILE, &err);
     r->times.image_ns = now_ns();
     if (open_console(r, &err) < 0)
         return fail(r, RUN_EXIT_FILE, &err);
-    if (take_signals(r, &err) < 0 || build_machine(r, &err) < 0 || start_session(r, &err) < 0)
+    if (take_signals(r, &err) < 0 || build_machine(r, &err) < 0)
         return fail(r, RUN_EXIT_HOST, &err);
     r->times.built_ns = now_ns();
     return run_machine(r);

@@ -42,7 +42,7 @@ const char run_options_help[] =
     "\n"
     "exit codes: that of COMMAND, 128 + n if signal n ended it, 127 if it was not found, 126 if it could not be run;\n"
     "  and when caisson itself says why on standard error:\n"
-    "    2    command line not understood\n"
+    "    2    command line not understood, or COMMAND with its variables too long\n"
     "    110  a file cannot be read or is not what it should be, or the machine is too small for it\n"
     "    111  the host or the hypervisor failed\n"
     "    112  the guest did not get ready in time\n"
@@ -52,7 +52,10 @@ const char run_options_help[] =
     "    116  a virtual processor shut down (triple fault)\n"
     "    117  the guest did something that cannot be served\n"
     "    118  the guest's first process gave up, or broke the protocol\n"
-    "    119  interrupted before COMMAND ran\n";
+    "    119  ended by a signal: before COMMAND ran, or before its output could be written\n"
+    "Signals (INT, TERM, HUP, QUIT, USR1, USR2, CONT) are passed on to COMMAND once it runs; the third TERM ends the "
+    "run\n"
+    "whether COMMAND has ended or not.\n";
 
 /* ---- Values ---- */
 
@@ -298,6 +301,10 @@ int run_options_parse(const struct cli_io *io, int argc, char **argv, struct run
     out->command_count = argc - i;
     if (out->kernel == NULL)
         return cli_refuse(io, "run", "no kernel given; needed is", "--kernel FILE");
+    if (out->hv.choice == HV_KERNEL && (out->hv.trace_path != NULL || out->hv.kernel != NULL))
+        return cli_refuse(io, "run", "--trace and --softhv-kernel are for softhv, and you gave", "--hv kernel");
+    if (out->command_count > UINT16_MAX)
+        return cli_refuse(io, "run", "more than 65535 words of command behind", "--");
     if (out->command_count == 0)
         return cli_refuse(io, "run", "no command given; needed is", "-- COMMAND");
     return CLI_EXIT_OK;

@@ -92,6 +92,12 @@ static int command_code(const struct session_exit *e)
     return e->signaled ? 128 + e->code : e->code;
 }
 
+/* A first process that gives up says why, and then switches off or is killed, upon which its kernel resets. */
+static bool is_own_doing(enum vm_end end)
+{
+    return end == VM_END_NONE || end == VM_END_POWER_OFF || end == VM_END_RESET;
+}
+
 /* A kernel that panics resets or halts afterwards: its own words say more than that. */
 static int say_failure(const struct run_report *r)
 {
@@ -99,21 +105,31 @@ static int say_failure(const struct run_report *r)
     console_report(r->console, &said);
     if (said.worst == CONSOLE_TROUBLE_PANIC)
         return say_panic(r, &said);
+    if (r->attach->state == ATTACH_FAILED && is_own_doing(r->end))
+        return say_protocol(r);
     if (r->end != VM_END_NONE)
         return say_end(r);
-    if (r->attach->state == ATTACH_FAILED)
-        return say_protocol(r);
     return say_late(r);
+}
+
+static int say_caught(const struct run_report *r)
+{
+    static const char *const when[] = {[ATTACH_SILENT] = "before the command ran",
+                                       [ATTACH_PREPARING] = "before the command ran",
+                                       [ATTACH_RUNNING] = "while the command ran",
+                                       [ATTACH_EXITED] = "before all output of the command was written",
+                                       [ATTACH_FAILED] = "after the session with the guest had broken"};
+    fprintf(r->io->err, "caisson run: ended by a signal (%s) %s\n", strsignal(r->caught), when[r->attach->state]);
+    return RUN_EXIT_INTERRUPTED;
 }
 
 int run_report(const struct run_report *r)
 {
-    if (r->attach->state == ATTACH_EXITED)
+    bool whole = r->caught == 0 || attach_is_done(r->attach);
+    if (r->attach->state == ATTACH_EXITED && whole)
         return command_code(&r->attach->exit);
-    if (r->caught != 0) {
-        fprintf(r->io->err, "caisson run: ended by %s before the command ran\n", strsignal(r->caught));
-        return RUN_EXIT_INTERRUPTED;
-    }
+    if (r->caught != 0)
+        return say_caught(r);
     int code = say_failure(r);
     if (r->end != VM_END_DEBUG_EXIT)
         say_console(r);

@@ -102,6 +102,17 @@ uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes)
     return NULL;
 }
 
+int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset, uint64_t bytes)
+{
+    uint8_t *at = memory_at(m, gpa, bytes);
+    if (at == NULL || gpa_page_offset(gpa) != 0 || (offset | bytes) % GUEST_PAGE_BYTES != 0)
+        return -EINVAL;
+    if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED)
+        return -errno;
+    (void)madvise(at, bytes, MADV_DONTDUMP);
+    return 0;
+}
+
 bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes)
 {
     const uint8_t *from = memory_at(m, gpa, bytes);

@@ -50,6 +50,13 @@ void memory_fini(struct memory *m);
  */
 uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes);
 
+/*
+ * Show whole pages of a file in place of guest memory, as private copies that are made when somebody writes. gpa,
+ * offset, bytes: multiples of the page. Before the partition has the memory. 0, -EINVAL if not all of it lies in one
+ * range, or what mmap says, with the memory as it was.
+ */
+int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset, uint64_t bytes);
+
 /* Copy from or to guest memory. False, with nothing copied, if not all bytes lie in one range. Any thread. */
 bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes);
 bool memory_write(const struct memory *m, gpa_t gpa, const void *from, uint64_t bytes);

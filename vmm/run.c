@@ -6,6 +6,7 @@
  */
 #include "vmm/run.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -29,12 +30,13 @@
 #include "vmm/run_report.h"
 #include "vmm/vm.h"
 
-#define KERNEL_BYTES_MAX ((size_t)1 << 30)
-#define INITRD_BYTES_MAX ((size_t)4 << 30)
-#define POLL_MAX         (3 + ATTACH_POLL)
-#define NS_PER_S         UINT64_C(1000000000)
-#define PANIC_GRACE_S    5u
-#define TERMS_MAX        3u /* so many SIGTERMs end a run whose command does not */
+#define KERNEL_BYTES_MAX  ((size_t)1 << 30)
+#define KERNEL_HEAD_BYTES ((size_t)64 << 10)
+#define INITRD_BYTES_MAX  ((size_t)4 << 30)
+#define POLL_MAX          (3 + ATTACH_POLL)
+#define NS_PER_S          UINT64_C(1000000000)
+#define PANIC_GRACE_S     5u
+#define TERMS_MAX         3u /* so many SIGTERMs end a run whose command does not */
 
 struct run {
     const struct cli_io *io;
@@ -71,10 +73,41 @@ static uint64_t now_ns(void)
 
 /* ---- Files ---- */
 
+/*
+ * boot/ looks at a kernel's headers, which are in its head, and at the notes of an ELF file, which may be anywhere. Only
+ * these have to stay as they are while it looks.
+ */
+static bool freeze_notes(struct file *f)
+{
+    Elf64_Ehdr head;
+    Elf64_Phdr entry;
+    if (f->length < sizeof(head) || memcmp(f->bytes, ELFMAG, SELFMAG) != 0)
+        return true;
+    memcpy(&head, f->bytes, sizeof(head));
+    for (unsigned i = 0; i < head.e_phnum; i++) {
+        uint64_t at = head.e_phoff + (uint64_t)i * sizeof(entry);
+        if (at > KERNEL_HEAD_BYTES - sizeof(entry) || at > f->length - sizeof(entry))
+            return head.e_phoff >= f->length; /* what is beyond the file is refused as such later */
+        memcpy(&entry, f->bytes + at, sizeof(entry));
+        if (entry.p_type == PT_NOTE && !file_freeze(f, entry.p_offset, entry.p_filesz))
+            return false;
+    }
+    return true;
+}
+
+static int refuse_notes(const struct file *f, struct err *err)
+{
+    const struct err_context context = {
+        .attempted = "read the kernel", .on_what = f->name, .what_to_do = "give a vmlinux as Linux's build makes it"};
+    return err_fail_because(err, -ENOEXEC, &context, "its program headers are far from its head, or it has many notes");
+}
+
 static int load_files(struct run *r, struct err *err)
 {
     const struct run_options *o = &r->options;
-    int code = file_load(&r->kernel, o->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    int code = file_map(&r->kernel, o->kernel, "kernel", KERNEL_BYTES_MAX, KERNEL_HEAD_BYTES, err);
+    if (code == 0 && !freeze_notes(&r->kernel))
+        code = refuse_notes(&r->kernel, err);
     for (unsigned i = 0; code == 0 && i < o->initrd_count; i++)
         code = file_load(&r->initrds[i], o->initrds[i], "initial ramdisk", INITRD_BYTES_MAX, err);
     return code != 0 ? code : initramfs_build(&r->initramfs, o->modules, err);
@@ -157,6 +190,7 @@ static int build_machine(struct run *r, struct err *err)
     const struct vm_config cfg = {
         .vps = r->options.vps,
         .image = &r->image,
+        .kernel = &r->kernel,
         .console = {.output = to_console, .ctx = r},
         .channel = {.output = to_line, .room = line_has_room, .ctx = r},
     };

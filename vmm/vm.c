@@ -118,7 +118,12 @@ static int make_memory(struct vm *vm, const struct boot_image *image, struct err
     struct memory_range ranges[MEMORY_RANGES_MAX];
     for (unsigned i = 0; i < image->parts.ram_count; i++)
         ranges[i] = (struct memory_range){.gpa = gpa_make(image->parts.ram[i].gpa), .bytes = image->parts.ram[i].bytes};
-    int code = memory_init(&vm->memory, ranges, image->parts.ram_count, err);
+    return memory_init(&vm->memory, ranges, image->parts.ram_count, err);
+}
+
+static int map_memory(struct vm *vm, struct err *err)
+{
+    int code = 0;
     for (unsigned i = 0; code == 0 && i < vm->memory.count; i++) {
         const struct memory_range *r = &vm->memory.range[i];
         code =
@@ -127,16 +132,54 @@ static int make_memory(struct vm *vm, const struct boot_image *image, struct err
     return code;
 }
 
+/*
+ * One run of a file's bytes at guest address gpa. What is frozen, or lies in the page otherwise than in the file, is
+ * copied, as are the ends that are no whole pages; the pages between them are shown.
+ */
+static bool load_run(struct vm *vm, const struct file *f, size_t at, gpa_t gpa, size_t bytes, bool frozen)
+{
+    size_t head = (GUEST_PAGE_BYTES - gpa_page_offset(gpa)) % GUEST_PAGE_BYTES;
+    size_t middle = bytes > head ? (bytes - head) & ~(GUEST_PAGE_BYTES - 1) : 0;
+    bool aligned = at % GUEST_PAGE_BYTES == gpa_page_offset(gpa);
+    gpa_t body = gpa_make(gpa.value + head), tail = gpa_make(body.value + middle);
+    if (frozen || !aligned || middle == 0 || memory_show_file(&vm->memory, body, f->fd, at + head, middle) != 0)
+        return memory_write(&vm->memory, gpa, f->bytes + at, bytes);
+    return memory_write(&vm->memory, gpa, f->bytes + at, head) &&
+           memory_write(&vm->memory, tail, f->bytes + at + head + middle, bytes - head - middle);
+}
+
+/* Is the part a piece of this file? */
+static bool is_of_file(const struct boot_part *p, const struct file *f)
+{
+    return f != NULL && p->bytes >= f->bytes && (size_t)(p->bytes - f->bytes) < f->length;
+}
+
+static bool load_part(struct vm *vm, const struct boot_part *p, const struct file *kernel)
+{
+    if (!is_of_file(p, kernel))
+        return memory_write(&vm->memory, p->gpa, p->bytes, p->length);
+    size_t at = (size_t)(p->bytes - kernel->bytes), end = at + p->length;
+    while (at < end) {
+        bool frozen;
+        size_t n = file_run(kernel, at, &frozen);
+        n = n < end - at ? n : end - at;
+        if (!load_run(vm, kernel, at, gpa_make(p->gpa.value + (at + p->length - end)), n, frozen))
+            return false;
+        at += n;
+    }
+    return true;
+}
+
 /* Fresh memory is zero, so the tails of parts are there already. */
-static int load_image(struct vm *vm, const struct boot_image *image, struct err *err)
+static int load_image(struct vm *vm, const struct vm_config *cfg, struct err *err)
 {
     static const struct err_context context = {
         .attempted = "load the boot image into guest memory",
         .what_to_do = "report this: the image was made for another machine",
     };
-    for (size_t i = 0; i < image->parts.count; i++) {
-        const struct boot_part *p = &image->parts.part[i];
-        if (p->length != 0 && !memory_write(&vm->memory, p->gpa, p->bytes, p->length))
+    for (size_t i = 0; i < cfg->image->parts.count; i++) {
+        const struct boot_part *p = &cfg->image->parts.part[i];
+        if (p->length != 0 && !load_part(vm, p, cfg->kernel))
             return err_fail_because(err, -EINVAL, &context, "the part '%s' does not lie in memory",
                                     boot_part_kind_name(p->kind));
     }
@@ -282,7 +325,8 @@ static int build(struct vm *vm, const struct vm_config *cfg, const struct mshv_p
     code = code != 0 ? code : mshv_device_open(&vm->device, port, err);
     code = code != 0 ? code : make_partition(vm, err);
     code = code != 0 ? code : make_memory(vm, cfg->image, err);
-    code = code != 0 ? code : load_image(vm, cfg->image, err);
+    code = code != 0 ? code : load_image(vm, cfg, err);
+    code = code != 0 ? code : map_memory(vm, err);
     code = code != 0 ? code : make_devices(vm, cfg, err);
     return code != 0 ? code : make_vps(vm, cfg, err);
 }

@@ -21,6 +21,7 @@
 #include "vmm/devices/power.h"
 #include "vmm/devices/rtc.h"
 #include "vmm/devices/serial.h"
+#include "vmm/file.h"
 #include "vmm/memory.h"
 #include "vmm/mshv/device.h"
 #include "vmm/mshv/partition.h"
@@ -48,6 +49,7 @@ struct vm_line {
 struct vm_config {
     uint32_t vps;                   /* 1 to VM_VPS_MAX */
     const struct boot_image *image; /* borrowed during vm_build */
+    const struct file *kernel;      /* file of the image's kernel, likewise: mapped, it is shown and not copied */
     struct vm_line console;         /* COM1 */
     struct vm_line channel;         /* COM2; output NULL: there is no such port */
     struct rtc_config clock;        /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */

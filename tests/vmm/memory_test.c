@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,6 +148,43 @@ static void too_many_ranges_are_refused(void **state)
     refuse(r, 0);
 }
 
+static void a_file_can_be_shown_and_written_to_without_harm(void **state)
+{
+    char path[] = "/tmp/caisson-memory-test-XXXXXX";
+    uint8_t page[4096], seen = 0;
+    struct memory m;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    memset(page, 7, sizeof(page));
+    assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
+    make(&m);
+    assert_int_equal(memory_show_file(&m, gpa_make(8192), fd, 0, 4096), 0);
+    assert_true(memory_read(&m, gpa_make(8192 + 4095), &seen, 1));
+    assert_int_equal(seen, 7);
+    assert_true(memory_write(&m, gpa_make(8192), "a", 1));
+    assert_int_equal(pread(fd, page, 1, 0), 1);
+    assert_int_equal(page[0], 7);
+    assert_true(memory_read(&m, gpa_make(8191), &seen, 1));
+    assert_int_equal(seen, 0);
+    memory_fini(&m);
+    close(fd);
+    unlink(path);
+}
+
+static void a_file_is_shown_in_whole_pages_of_one_range(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    assert_int_equal(memory_show_file(&m, gpa_make(1), 0, 0, 4096), -EINVAL);
+    assert_int_equal(memory_show_file(&m, gpa_make(0), 0, 1, 4096), -EINVAL);
+    assert_int_equal(memory_show_file(&m, gpa_make(0), 0, 0, 4097), -EINVAL);
+    assert_int_equal(memory_show_file(&m, gpa_make(2 * MIB - 4096), 0, 0, 8192), -EINVAL);
+    assert_int_equal(memory_show_file(&m, gpa_make(0), -1, 0, 4096), -EBADF);
+    memory_fini(&m);
+}
+
 static void ending_twice_is_harmless(void **state)
 {
     struct memory m;
@@ -170,6 +209,8 @@ int main(void)
         cmocka_unit_test(ranges_that_are_no_whole_pages_are_refused),
         cmocka_unit_test(a_range_that_wraps_is_refused),
         cmocka_unit_test(too_many_ranges_are_refused),
+        cmocka_unit_test(a_file_can_be_shown_and_written_to_without_harm),
+        cmocka_unit_test(a_file_is_shown_in_whole_pages_of_one_range),
         cmocka_unit_test(ending_twice_is_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

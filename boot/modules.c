@@ -305,10 +305,12 @@ static int take_file(struct collector *c, struct span path)
         return result;
     }
     struct boot_module *file = &c->out->files[c->out->count];
-    *file = (struct boot_module){.path = strndup(path.at, path.length)};
+    *file = (struct boot_module){.path = malloc(path.length + 1)};
     if (file->path == NULL) {
         return fail(c, -ENOMEM, path, NULL, NULL);
     }
+    memcpy(file->path, path.at, path.length);
+    file->path[path.length] = '\0';
     c->out->count++;
     file->name = file->path + (path.length - file_name(path).length);
     result = c->read(c->context, file->path, BOOT_MODULES_FILE_MAX, &file->bytes, &file->length);

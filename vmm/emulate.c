@@ -36,12 +36,17 @@ static uint8_t *op_page(void *ctx, uint64_t gpa, unsigned *rights)
     return page;
 }
 
-/* Devices have registers of at most eight bytes; a wider access is as many of those. */
+/* Devices know accesses of 1, 2, 4 and 8 bytes; any other, such as part of one across pages, is several of those. */
+static uint32_t piece_of(uint32_t left)
+{
+    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
 static int op_read(void *ctx, const struct x86_mem_access *a, void *buf)
 {
     const struct emulate *e = ctx;
-    for (uint32_t at = 0; at < a->len; at += 8) {
-        uint32_t part = a->len - at < 8 ? a->len - at : 8;
+    for (uint32_t at = 0, part; at < a->len; at += part) {
+        part = piece_of(a->len - at);
         uint64_t value = ALL_ONES;
         if (!bus_mmio_read(e->bus, gpa_make(a->gpa + at), part, &value))
             value = ALL_ONES;
@@ -53,8 +58,8 @@ static int op_read(void *ctx, const struct x86_mem_access *a, void *buf)
 static int op_write(void *ctx, const struct x86_mem_access *a, const void *buf)
 {
     const struct emulate *e = ctx;
-    for (uint32_t at = 0; at < a->len; at += 8) {
-        uint32_t part = a->len - at < 8 ? a->len - at : 8;
+    for (uint32_t at = 0, part; at < a->len; at += part) {
+        part = piece_of(a->len - at);
         uint64_t value = 0;
         memcpy(&value, (const uint8_t *)buf + at, part);
         (void)bus_mmio_write(e->bus, gpa_make(a->gpa + at), part, value);
@@ -228,8 +233,11 @@ static unsigned decode_mode(const struct mshv_vp_context *c)
     return (c->cr0 & CR0_PE) != 0 && (cs->attributes & X86_SEG_DB) != 0 ? X86_DEC_32 : X86_DEC_16;
 }
 
-/* XMM registers are not in the context, so they could neither be read nor given back. */
-static int refuse_vectors(struct emulate *e, const struct mshv_vp_context *c, struct err *err)
+/*
+ * Vector registers, segments, tables and control registers are not in the context, or are not given back, so what an
+ * instruction does to them would be lost.
+ */
+static int refuse_others(struct emulate *e, const struct mshv_vp_context *c, struct err *err)
 {
     static const struct err_context context = {
         .attempted = "complete the guest's access to a device",
@@ -241,9 +249,10 @@ static int refuse_vectors(struct emulate *e, const struct mshv_vp_context *c, st
     if (x86_decode(bytes, n, decode_mode(c), &insn) != X86_DEC_OK)
         return 0; /* the executor says what is wrong with it */
     enum x86_family family = x86_op_family(insn.op);
-    if (family != X86_FAM_VEC && family != X86_FAM_X87 && family != X86_FAM_XSAVE)
+    if (family == X86_FAM_ALU || family == X86_FAM_INT || family == X86_FAM_STR || family == X86_FAM_FLOW)
         return 0;
-    return err_fail_because(err, -ENOTSUP, &context, "%s at %llx uses registers of the vector or floating point unit",
+    return err_fail_because(err, -ENOTSUP, &context,
+                            "%s at %llx is about more than general registers, which is not done on behalf of a guest",
                             x86_op_name(insn.op), (unsigned long long)c->rip);
 }
 
@@ -252,7 +261,7 @@ int emulate_instruction(struct emulate *e, struct mshv_vp_context *context, stru
 {
     *fault = (struct emulate_fault){.raised = false};
     int code = load(e, context, err);
-    code = code != 0 ? code : refuse_vectors(e, context, err);
+    code = code != 0 ? code : refuse_others(e, context, err);
     if (code != 0)
         return code;
     e->fault.raised = false; /* looking at the bytes may have raised one */
@@ -268,6 +277,7 @@ struct string_io {
     const struct mshv_exit_io_port *io;
     uint64_t address_mask;
     uint64_t base;
+    bool wide; /* 64-bit mode: linear addresses have to be canonical; in the others they are cut to 32 bits */
     unsigned cpl;
     unsigned length; /* of the instruction; 0: the message is one of several for it */
 };
@@ -311,14 +321,26 @@ static void raise_page_fault(struct emulate *e, uint64_t gva, int code, const st
         (struct emulate_fault){.raised = true, .vector = VECTOR_PF, .has_error = true, .error = error, .cr2 = gva};
 }
 
-/* Where the bytes of an element are. False when the guest gets a page fault. */
-static bool locate(struct emulate *e, const struct string_io *s, uint64_t gva, uint64_t gpa[4])
+/* Of 48 bits, as there are no five levels here. */
+static bool is_canonical(uint64_t gva)
+{
+    return gva < UINT64_C(1) << 47 || gva >= UINT64_MAX << 47;
+}
+
+/* Where the bytes of an element are. False when the guest gets a fault. */
+static bool locate(struct emulate *e, const struct string_io *s, uint64_t offset, uint64_t gpa[4])
 {
     enum x86_access kind = s->io->write ? X86_ACCESS_READ : X86_ACCESS_WRITE;
     for (unsigned i = 0; i < s->io->size; i++) {
-        int code = x86_cpu_translate(e->cpu, gva + i, kind, s->cpl, false, &gpa[i]);
+        uint64_t gva = s->base + offset + i;
+        gva = s->wide ? gva : (uint32_t)gva;
+        if (s->wide && !is_canonical(gva)) {
+            e->fault = (struct emulate_fault){.raised = true, .vector = VECTOR_GP, .has_error = true};
+            return false;
+        }
+        int code = x86_cpu_translate(e->cpu, gva, kind, s->cpl, false, &gpa[i]);
         if (code != 0) {
-            raise_page_fault(e, gva + i, code, s);
+            raise_page_fault(e, gva, code, s);
             return false;
         }
     }
@@ -369,7 +391,7 @@ static bool string_element(struct emulate *e, const struct string_io *s, struct 
     const struct mshv_exit_io_port *io = s->io;
     uint64_t *index = &c->gpr[io->write ? X86_RSI : X86_RDI];
     uint64_t gpa[4], step = (c->rflags & RFLAGS_DF) != 0 ? 0 - (uint64_t)io->size : io->size;
-    if (!locate(e, s, s->base + (*index & s->address_mask), gpa))
+    if (!locate(e, s, *index & s->address_mask, gpa))
         return false;
     if (io->write)
         element_out(e, io, gpa);
@@ -391,6 +413,7 @@ int emulate_string_io(struct emulate *e, const struct mshv_exit *exit, struct ms
     const struct string_io s = {.io = io,
                                 .address_mask = address_mask(&insn),
                                 .base = segment_base(&insn, io),
+                                .wide = (insn.flags & X86_IF_M64) != 0,
                                 .cpl = exit->cpl,
                                 .length = exit->instruction_length};
     uint64_t count = io->rep ? context->gpr[X86_RCX] & s.address_mask : 1;

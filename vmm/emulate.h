@@ -42,14 +42,16 @@ struct emulate_fault {
 /*
  * Execute the instruction at context's RIP. context: general registers, RIP and RFLAGS are changed. fault: always
  * written. 0, or with *err: -EINVAL the registers describe a mode that the executor does not have (the guest uses
- * protection keys or five-level paging), -ENOTSUP an instruction that it does not complete (vector registers).
+ * protection keys or five-level paging), -ENOTSUP an instruction that it does not complete: one about registers beside
+ * those (vector registers, segments, descriptor tables).
  */
 int emulate_instruction(struct emulate *e, struct mshv_vp_context *context, struct emulate_fault *fault,
                         struct err *err);
 
 /*
  * Serve INS or OUTS as the message tells: one element, or with its REP as many as RCX says (at most 4,096; RIP then
- * stays). exit: of kind MSHV_EXIT_IO_PORT with string set. context, fault and errors as above.
+ * stays). Segment limits are not looked at: the hypervisor did before it sent the message. exit: of kind
+ * MSHV_EXIT_IO_PORT with string set. context, fault and errors as above.
  */
 int emulate_string_io(struct emulate *e, const struct mshv_exit *exit, struct mshv_vp_context *context,
                       struct emulate_fault *fault, struct err *err);

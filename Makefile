@@ -162,7 +162,7 @@ $(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/versi
 # Archives are made anew so that a file no longer chosen leaves them.
 $(OUT)/$(1)/boot/builtin.o: boot/builtin.S $(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init)
 	@mkdir -p $$(@D)
-	$$(Q)gcc -c -Wa,--fatal-warnings -DGUEST_INIT='"$(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init,/dev/null)"' $$< -o $$@
+	$$(Q)gcc -c -Wa,--fatal-warnings $(if $(CONFIG_GUEST_INIT),-DGUEST_INIT='"$(OUT)/guest-init"') $$< -o $$@
 $(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(OUT)/$(1)/boot/builtin.o
 $(OUT)/$(1)/libtest.a: $(call objects,$(1),$(testlib))
 $(OUT)/$(1)/%.a: $(OUT)/$(1)/members

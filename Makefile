@@ -216,6 +216,12 @@ $(OUT)/x86diff $(OUT)/bench-cpu:
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 
+# First process of the guests that are measured: without our libraries, and small.
+$(OUT)/bench-init: tests/bench/boot/init.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)musl-gcc -static -O2 -Wall -Wextra $(WERROR) -o $@ $<
+
 $(OUT)/guests/%.bin: tests/guests/%.S tests/guests/guest.ld $(wildcard tests/guests/*.inc tests/guests/*.h)
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@)
@@ -251,11 +257,12 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
 .PHONY: help test test-asan test-preload test-minivmm fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
-	lib softhv-preload deps sbom format clean FORCE \
+	bench-init lib softhv-preload deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
 lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
+bench-init: $(OUT)/bench-init ## build build/<config>/bench-init, which scripts/bench boot runs in guests
 guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
 
 test_programs = $(patsubst %.c,$(OUT)/$(1)/%,$(tests))

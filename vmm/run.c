@@ -138,6 +138,16 @@ static int build_image(struct run *r, struct err *err)
     return boot_image_build(&cfg, &r->image, err);
 }
 
+/* They are in guest memory once the machine is built. */
+static void drop_files(struct run *r)
+{
+    boot_image_fini(&r->image);
+    initramfs_fini(&r->initramfs);
+    for (unsigned i = 0; i < RUN_INITRDS_MAX; i++)
+        file_fini(&r->initrds[i]);
+    file_fini(&r->kernel);
+}
+
 /* ---- The machine ---- */
 
 static int open_console(struct run *r, struct err *err)
@@ -474,7 +484,10 @@ static int prepare_and_run(struct run *r)
     r->times.image_ns = now_ns();
     if (open_console(r, &err) < 0)
         return fail(r, RUN_EXIT_FILE, &err);
-    if (take_signals(r, &err) < 0 || build_machine(r, &err) < 0)
+    code = take_signals(r, &err);
+    code = code != 0 ? code : build_machine(r, &err);
+    drop_files(r);
+    if (code < 0)
         return fail(r, RUN_EXIT_HOST, &err);
     r->times.built_ns = now_ns();
     return run_machine(r);
@@ -486,11 +499,7 @@ static void clean_up(struct run *r)
     vm_fini(&r->vm);
     if (r->hv.port.ops != NULL)
         r->io->hv->close(&r->hv);
-    boot_image_fini(&r->image);
-    initramfs_fini(&r->initramfs);
-    for (unsigned i = 0; i < RUN_INITRDS_MAX; i++)
-        file_fini(&r->initrds[i]);
-    file_fini(&r->kernel);
+    drop_files(r);
     if (r->has_console)
         console_fini(&r->console);
     if (r->console_fd >= 0)

@@ -48,6 +48,11 @@ static void on_memory(struct vcpu *v, const struct mshv_exit *exit)
     struct mshv_vp_context context;
     struct emulate_fault fault;
     struct err err;
+    int woken = vm_wake_memory(v->vm, exit->u.memory.gpa, &err);
+    if (woken < 0)
+        give_up(v, &err);
+    if (woken != 0)
+        return;
     if (exit->access == HV_INTERCEPT_ACCESS_EXECUTE) {
         vm_stop(v->vm, VM_END_ERROR, "VP %u fetches an instruction at %llx, where there is no memory (RIP %llx)",
                 v->index, (unsigned long long)exit->u.memory.gpa.value, (unsigned long long)exit->rip);

@@ -93,6 +93,18 @@ void vm_end_of_interrupt(struct vm *vm, uint8_t vector)
     ioapic_eoi(&vm->ioapic, vector);
 }
 
+/* ---- Aliases of memory ---- */
+
+int vm_wake_memory(struct vm *vm, gpa_t gpa, struct err *err)
+{
+    if (!vm->has_aliases)
+        return 0;
+    pthread_mutex_lock(&vm->alias_lock);
+    int woken = mshv_partition_wake(&vm->partition, gpa, err);
+    pthread_mutex_unlock(&vm->alias_lock);
+    return woken;
+}
+
 /* ---- Building ---- */
 
 static int make_partition(struct vm *vm, struct err *err)
@@ -129,6 +141,8 @@ static int map_memory(struct vm *vm, struct err *err)
         code =
             mshv_partition_map(&vm->partition, r->gpa, r->host, r->bytes, MSHV_MAP_WRITABLE | MSHV_MAP_EXECUTABLE, err);
     }
+    for (size_t i = 0; i < vm->partition.region_count; i++)
+        vm->has_aliases |= vm->partition.regions[i].dormant;
     return code;
 }
 
@@ -342,6 +356,7 @@ int vm_build(struct vm *vm, const struct vm_config *cfg, const struct mshv_port 
     if (cfg->vps == 0 || cfg->vps > VM_VPS_MAX)
         return err_fail_because(err, -EINVAL, &context, "%u processors", cfg->vps);
     (void)pthread_mutex_init(&vm->lock, NULL);
+    (void)pthread_mutex_init(&vm->alias_lock, NULL);
     int code = build(vm, cfg, port, err);
     if (code < 0)
         vm_fini(vm);
@@ -362,6 +377,7 @@ void vm_fini(struct vm *vm)
     if (vm->stop_fd > 0)
         close(vm->stop_fd);
     pthread_mutex_destroy(&vm->lock);
+    pthread_mutex_destroy(&vm->alias_lock);
     memset(vm, 0, sizeof(*vm));
 }
 

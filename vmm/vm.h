@@ -67,7 +67,9 @@ struct vm {
     struct rtc rtc;
     struct vcpu vcpu[VM_VPS_MAX];
     uint32_t vps;
-    int stop_fd; /* eventfd */
+    int stop_fd;                /* eventfd */
+    bool has_aliases;           /* kept from the guest by turns, because the kernel does not map host memory twice */
+    pthread_mutex_t alias_lock; /* guards partition.regions while VPs run */
 
     pthread_mutex_t lock; /* guards what follows */
     _Atomic enum vm_end end;
@@ -94,6 +96,12 @@ static inline bool vm_is_stopping(const struct vm *vm)
 {
     return atomic_load_explicit(&vm->end, memory_order_acquire) != VM_END_NONE;
 }
+
+/*
+ * The guest touched gpa, where nothing is mapped: 1 if a dormant alias of memory is there and was mapped now, so that
+ * the access is to be made again; 0 if not; negative, with *err, if that failed. Any VP's thread.
+ */
+int vm_wake_memory(struct vm *vm, gpa_t gpa, struct err *err);
 
 /* The guest completed a level-triggered interrupt. Any thread. */
 void vm_end_of_interrupt(struct vm *vm, uint8_t vector);

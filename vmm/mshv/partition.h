@@ -27,6 +27,7 @@ struct mshv_region {
     uint64_t bytes;
     void *host; /* the caller's memory, which stays mapped for as long as the region */
     uint8_t flags;
+    bool dormant; /* an alias that the kernel refused: not mapped until the guest touches it */
 };
 
 struct mshv_partition {
@@ -105,6 +106,21 @@ int mshv_partition_freeze_time(struct mshv_partition *partition, bool frozen, st
  */
 int mshv_partition_map(struct mshv_partition *partition, gpa_t gpa, void *host, uint64_t bytes, unsigned flags,
                        struct err *err);
+
+/*
+ * The same for host memory that another region may show already, such as firmware that has to be at the end of the
+ * first MiB and below 4 GiB. Kernels from 6.19 on map both. Older ones refuse the second (EEXIST); it is then kept as
+ * dormant, and mshv_partition_wake lets the two change places when the guest touches it.
+ */
+int mshv_partition_map_alias(struct mshv_partition *partition, gpa_t gpa, void *host, uint64_t bytes, unsigned flags,
+                             struct err *err);
+
+/*
+ * The guest touched gpa, where nothing is mapped. Returns 1 if a dormant region is there: it is mapped now, and regions
+ * over the same host memory are dormant instead, so the VP is to be run again as it is; 0 if there is none; negative:
+ * the driver's errno, with the region still dormant. Two VPs that touch both places in turn exchange them each time.
+ */
+int mshv_partition_wake(struct mshv_partition *partition, gpa_t gpa, struct err *err);
 
 /* Take a region away; gpa names its first byte. Regions go as a whole. -ENOENT: no region begins there. */
 int mshv_partition_unmap(struct mshv_partition *partition, gpa_t gpa, struct err *err);

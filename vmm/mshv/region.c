@@ -80,17 +80,29 @@ static const char *map_remedy(int code)
     }
 }
 
-int mshv_partition_map(struct mshv_partition *partition, gpa_t gpa, void *host, uint64_t bytes, unsigned flags,
-                       struct err *err)
+static int map_failed(const struct mshv_region *region, int code, struct err *err)
 {
-    int result = check(gpa, host, bytes, flags, err);
-    if (result < 0) {
-        return result;
-    }
-    const struct range_text what = describe(gpa, bytes);
-    const size_t at = find(partition, gpa);
+    const struct range_text what = describe(region->gpa, region->bytes);
+    const struct err_context context = {"map guest memory of", what.text, map_remedy(code)};
+    return err_fail(err, code, &context);
+}
+
+static void insert(struct mshv_partition *partition, const struct mshv_region *region)
+{
+    const size_t at = find(partition, region->gpa);
     struct mshv_region *place = &partition->regions[at];
-    if (at < partition->region_count && place->gpa.value < gpa.value + bytes) {
+    memmove(place + 1, place, (partition->region_count - at) * sizeof *place);
+    *place = *region;
+    partition->region_count++;
+}
+
+/* What can be said before the driver is asked. */
+static int check_place(const struct mshv_partition *partition, const struct mshv_region *region, struct err *err)
+{
+    const struct range_text what = describe(region->gpa, region->bytes);
+    const size_t at = find(partition, region->gpa);
+    const struct mshv_region *place = &partition->regions[at];
+    if (at < partition->region_count && place->gpa.value < region->gpa.value + region->bytes) {
         const struct err_context context = {"map guest memory of", what.text, "correct the memory layout"};
         return err_fail_because(err, -EEXIST, &context, "it overlaps %s", describe(place->gpa, place->bytes).text);
     }
@@ -98,16 +110,91 @@ int mshv_partition_map(struct mshv_partition *partition, gpa_t gpa, void *host, 
         const struct err_context context = {"map guest memory of", what.text, "use fewer, larger regions"};
         return err_fail_because(err, -ENOSPC, &context, "there are %d regions already", MSHV_MAX_REGIONS);
     }
-    const struct mshv_region region = {.gpa = gpa, .bytes = bytes, .host = host, .flags = (uint8_t)flags};
-    result = set_guest_memory(partition, &region, flags);
-    if (result < 0) {
-        const struct err_context context = {"map guest memory of", what.text, map_remedy(result)};
-        return err_fail(err, result, &context);
-    }
-    memmove(place + 1, place, (partition->region_count - at) * sizeof *place);
-    *place = region;
-    partition->region_count++;
     return 0;
+}
+
+static bool share_host_memory(const struct mshv_region *a, const struct mshv_region *b)
+{
+    const uintptr_t first = (uintptr_t)a->host, second = (uintptr_t)b->host;
+    return first < second + b->bytes && second < first + a->bytes;
+}
+
+static bool has_alias(const struct mshv_partition *partition, const struct mshv_region *region)
+{
+    for (size_t i = 0; i < partition->region_count; i++) {
+        if (share_host_memory(&partition->regions[i], region)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* alias: the driver's EEXIST is no failure when it can be because of the host's memory. */
+static int map_region(struct mshv_partition *partition, struct mshv_region *region, bool alias, struct err *err)
+{
+    int result = check(region->gpa, region->host, region->bytes, region->flags, err);
+    if (result == 0) {
+        result = check_place(partition, region, err);
+    }
+    if (result < 0) {
+        return result;
+    }
+    result = set_guest_memory(partition, region, region->flags);
+    region->dormant = result == -EEXIST && alias && has_alias(partition, region);
+    if (result < 0 && !region->dormant) {
+        return map_failed(region, result, err);
+    }
+    insert(partition, region);
+    return 0;
+}
+
+int mshv_partition_map(struct mshv_partition *partition, gpa_t gpa, void *host, uint64_t bytes, unsigned flags,
+                       struct err *err)
+{
+    struct mshv_region region = {.gpa = gpa, .bytes = bytes, .host = host, .flags = (uint8_t)flags};
+    return flags > UINT8_MAX ? check(gpa, host, bytes, flags, err) : map_region(partition, &region, false, err);
+}
+
+int mshv_partition_map_alias(struct mshv_partition *partition, gpa_t gpa, void *host, uint64_t bytes, unsigned flags,
+                             struct err *err)
+{
+    struct mshv_region region = {.gpa = gpa, .bytes = bytes, .host = host, .flags = (uint8_t)flags};
+    return flags > UINT8_MAX ? check(gpa, host, bytes, flags, err) : map_region(partition, &region, true, err);
+}
+
+/* Put regions to sleep that show the same host memory. */
+static int make_way(struct mshv_partition *partition, const struct mshv_region *region)
+{
+    for (size_t i = 0; i < partition->region_count; i++) {
+        struct mshv_region *other = &partition->regions[i];
+        if (other == region || other->dormant || !share_host_memory(other, region)) {
+            continue;
+        }
+        int result = set_guest_memory(partition, other, 1u << MSHV_SET_MEM_BIT_UNMAP);
+        if (result < 0) {
+            return result;
+        }
+        other->dormant = true;
+    }
+    return 0;
+}
+
+int mshv_partition_wake(struct mshv_partition *partition, gpa_t gpa, struct err *err)
+{
+    const size_t at = find(partition, gpa);
+    struct mshv_region *region = &partition->regions[at];
+    if (at == partition->region_count || region->gpa.value > gpa.value || !region->dormant) {
+        return 0;
+    }
+    int result = make_way(partition, region);
+    if (result == 0) {
+        result = set_guest_memory(partition, region, region->flags);
+    }
+    if (result < 0) {
+        return map_failed(region, result, err);
+    }
+    region->dormant = false;
+    return 1;
 }
 
 int mshv_partition_unmap(struct mshv_partition *partition, gpa_t gpa, struct err *err)
@@ -118,7 +205,7 @@ int mshv_partition_unmap(struct mshv_partition *partition, gpa_t gpa, struct err
         const struct err_context context = {"unmap guest memory", NULL, "unmap regions as they were mapped"};
         return err_fail_because(err, -ENOENT, &context, "no region begins at 0x%" PRIx64, gpa.value);
     }
-    int result = set_guest_memory(partition, place, 1u << MSHV_SET_MEM_BIT_UNMAP);
+    int result = place->dormant ? 0 : set_guest_memory(partition, place, 1u << MSHV_SET_MEM_BIT_UNMAP);
     if (result < 0) {
         const struct range_text what = describe(gpa, place->bytes);
         const struct err_context context = {"unmap guest memory of", what.text, "see the kernel's log"};

@@ -18,6 +18,8 @@
 #define TURN_INSNS UINT64_C(20000)
 /* The longest wait in one go, ns: it only bounds what a forgotten wake-up could cost. */
 #define WAIT_MAX UINT64_C(1000000000)
+/* Signals let in at the end of a run; a handler that raises its own for ever has them pending in the next one. */
+#define SIGNALS_MAX 64u
 
 #define RFLAGS_IF   0x200u
 #define CR4_OSXSAVE (UINT64_C(1) << 18)
@@ -317,11 +319,24 @@ static void nap(struct softhv_vp *vp, uint32_t seq, uint64_t ns)
     (void)!read(vp->wake_fd, &count, sizeof(count));
 }
 
+/*
+ * Let in what handlers raised, as a return from the kernel does: QEMU's kicks its own thread unless a kick is under way,
+ * and a signal that stayed for the next run would end it, raise the next one, and so on for ever.
+ */
+static void let_more_in(struct softhv_vp *vp)
+{
+    const struct timespec now = {0, 0};
+    for (unsigned i = 0; i < SIGNALS_MAX && ppoll(NULL, 0, &now, vp->open) < 0 && errno == EINTR; i++)
+        ;
+}
+
 /* Let signals in that came since the last look. True when the run is to end. */
 static bool called_off(struct softhv_vp *vp)
 {
     if (vp->open != NULL && !vp->interrupted)
         wait_open(vp, NULL, 0, 0);
+    if (vp->interrupted)
+        let_more_in(vp);
     return vp->interrupted || atomic_exchange(&vp->kicked, false);
 }
 

@@ -434,6 +434,33 @@ static void a_kick_during_the_run_ends_it(void **state)
     rig_close(&r);
 }
 
+/* Another follows, and only one: as a client's handler that kicks its thread unless a kick is under way. */
+static void raise_another(int signal)
+{
+    handle(signal);
+    (void)raise(signal);
+}
+
+static void what_a_handler_raises_ends_with_the_same_run(void **state)
+{
+    const struct sigaction a = {.sa_handler = raise_another};
+    struct rig r;
+    struct mshv_run_vp m;
+    sigset_t before, pending;
+    (void)state;
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
+    open_vp(&r, KICK_MASK, out_forever, sizeof(out_forever));
+    assert_int_equal(request(&r, r.vp, MSHV_RUN_VP, &m), -EINTR);
+    assert_int_equal(sigaction(KICK, &a, NULL), 0);
+    assert_int_equal(raise(KICK), 0);
+    assert_int_equal(request(&r, r.vp, MSHV_RUN_VP, &m), -EINTR);
+    assert_int_equal(sigpending(&pending), 0);
+    assert_int_equal(sigismember(&pending, KICK), 0);
+    assert_int_equal(request(&r, r.vp, MSHV_RUN_VP, &m), 0);
+    rig_close(&r);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0); /* which threads to come inherit */
+}
+
 /* With no signal to hold, the first run is as good as any; any handled signal ends it. */
 static void without_kicks_the_first_run_runs(void **state)
 {
@@ -576,6 +603,7 @@ int main(void)
         cmocka_unit_test(a_threads_first_run_returns_eintr),
         cmocka_unit_test(a_kick_before_the_run_ends_it),
         cmocka_unit_test(a_kick_during_the_run_ends_it),
+        cmocka_unit_test(what_a_handler_raises_ends_with_the_same_run),
         cmocka_unit_test(without_kicks_the_first_run_runs),
         cmocka_unit_test(a_signal_the_client_blocks_stays_pending),
         cmocka_unit_test(handlers_do_not_run_inside_of_a_run),

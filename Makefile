@@ -258,6 +258,8 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 .PHONY: help test test-asan test-preload test-minivmm fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
 	bench-init lib softhv-preload deps sbom format clean FORCE \
+.PHONY: help test test-asan test-preload test-minivmm test-boot fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
+	lib softhv-preload deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
@@ -273,6 +275,8 @@ test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBS
 minivmm-preload := $(if $(CONFIG_SOFTHV_PRELOAD),$(OUT)/libcaisson-softhv.so)
 test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/minivmm/%.S=$(OUT)/minivmm/%.bin) $(minivmm-preload) ## run tests/minivmm: an independent VMM on softhv, linked and preloaded
 	@MINIVMM=$(OUT)/minivmm PRELOAD=$(minivmm-preload) BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
+test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the kernels of scripts/guest-kernel
+	@CAISSON=$(OUT)/caisson BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests boot $(OUT)/boot tests/run/boot_test
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

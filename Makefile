@@ -63,6 +63,7 @@ run := run run_options run_report attach attach_sink line initramfs vm vcpu exit
 omit-$(if $(CONFIG_RUN),,y) += $(run:%=vmm/%.c) $(run:%=tests/vmm/%_test.c)
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv/abi_*_test.c tests/minivmm/sys_softhv.c)
+omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/vmm/%_test.c,vm vcpu exits)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/fuzz/%_fuzz.c,hvguest trace port)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
 omit-$(if $(CONFIG_IOAPIC),,y) += $(wildcard vmm/devices/ioapic.c tests/vmm/devices/ioapic_test.c tests/fuzz/ioapic_fuzz.c)

@@ -248,6 +248,12 @@ $(OUT)/minivmm/%.bin: tests/minivmm/%.S tests/minivmm/guest.inc tests/guests/gue
 	$(Q)gcc -c -Wa,--fatal-warnings -I. -o $(@:.bin=.guest.o) $<
 	$(Q)ld -T tests/guests/guest.ld -m elf_x86_64 --oformat binary --build-id=none -o $@ $(@:.bin=.guest.o)
 
+# The first process of the guests that QEMU starts: nothing of ours, as the library under test is not to test itself.
+$(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $< $(LIBS_musl)
+
 $(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
@@ -260,6 +266,7 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 .PHONY: help test test-asan test-preload test-minivmm fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
 	bench-init lib softhv-preload deps sbom format clean FORCE \
 .PHONY: help test test-asan test-preload test-minivmm test-boot fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
+.PHONY: help test test-asan test-preload test-minivmm test-qemu fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
 	lib softhv-preload deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
@@ -278,6 +285,8 @@ test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/min
 	@MINIVMM=$(OUT)/minivmm PRELOAD=$(minivmm-preload) BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
 test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the kernels of scripts/guest-kernel
 	@CAISSON=$(OUT)/caisson BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests boot $(OUT)/boot tests/run/boot_test
+test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debian unstable's QEMU on softhv (docs/preload.md)
+	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

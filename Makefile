@@ -263,11 +263,8 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan test-preload test-minivmm fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
-	bench-init lib softhv-preload deps sbom format clean FORCE \
-.PHONY: help test test-asan test-preload test-minivmm test-boot fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
-.PHONY: help test test-asan test-preload test-minivmm test-qemu fuzz-replay fuzz-build check-clang x86diff bench-cpu guests guest-init \
-	lib softhv-preload deps sbom format clean FORCE \
+.PHONY: help test test-asan test-preload test-minivmm test-boot test-qemu test-run fuzz-replay fuzz-build check-clang x86diff \
+	bench-cpu guests guest-init bench-init lib softhv-preload deps sbom format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests

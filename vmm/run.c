@@ -74,8 +74,8 @@ static uint64_t now_ns(void)
 /* ---- Files ---- */
 
 /*
- * boot/ looks at a kernel's headers, which are in its head, and at the notes of an ELF file, which may be anywhere. Only
- * these have to stay as they are while it looks.
+ * boot/ looks at a kernel's headers, which are in its head, and at the notes of an ELF file, which may be anywhere.
+ * Only these have to stay as they are while it looks.
  */
 static bool freeze_notes(struct file *f)
 {

@@ -320,8 +320,8 @@ static void nap(struct softhv_vp *vp, uint32_t seq, uint64_t ns)
 }
 
 /*
- * Let in what handlers raised, as a return from the kernel does: QEMU's kicks its own thread unless a kick is under way,
- * and a signal that stayed for the next run would end it, raise the next one, and so on for ever.
+ * Let in what handlers raised, as a return from the kernel does: QEMU's kicks its own thread unless a kick is under
+ * way, and a signal that stayed for the next run would end it, raise the next one, and so on for ever.
  */
 static void let_more_in(struct softhv_vp *vp)
 {

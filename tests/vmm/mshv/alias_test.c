@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Host memory at two guest addresses: as requests on a scripted port, and as firmware that really runs at both, on every
- * generation of the driver that softhv plays.
+ * Host memory at two guest addresses: as requests on a scripted port, and as firmware that really runs at both, on
+ * every generation of the driver that softhv plays.
  */
 #include <setjmp.h>
 #include <stdarg.h>

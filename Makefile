@@ -253,6 +253,10 @@ $(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $< $(LIBS_musl)
+$(OUT)/run/guest: tests/run/guest.S
+	$(call say,GUEST,$@)
+	$(Q)gcc -c -Wa,--fatal-warnings -o $@.o $<
+	$(Q)ld -m elf_x86_64 -Ttext=0x1000000 -Tdata=0x1001000 -e start --build-id=none -o $@ $@.o
 
 $(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
 	$(call say,LINK,$@)
@@ -284,6 +288,8 @@ test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the ker
 	@CAISSON=$(OUT)/caisson BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests boot $(OUT)/boot tests/run/boot_test
 test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debian unstable's QEMU on softhv (docs/preload.md)
 	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test
+test-run: $(OUT)/caisson $(OUT)/run/guest ## run tests/run: caisson run from outside, with a guest of one page (KERNEL=<bzImage>: that one cut short, too)
+	@CAISSON=$(OUT)/caisson GUEST=$(OUT)/run/guest KERNEL=$(KERNEL) BUILD=$(BUILD) scripts/run-tests run $(OUT) tests/run/run_test
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

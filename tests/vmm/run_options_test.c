@@ -15,6 +15,8 @@ struct rig {
     char *err;
     size_t err_size;
     struct run_options options;
+    char name[4];
+    char *argv[WORDS_MAX + 2]; /* of the last parse: what the options point into */
 };
 
 static int set_up(void **state)
@@ -22,6 +24,7 @@ static int set_up(void **state)
     struct rig *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return -1;
+    strcpy(r->name, "run");
     r->io.err = open_memstream(&r->err, &r->err_size);
     *state = r;
     return r->io.err == NULL ? -1 : 0;
@@ -39,16 +42,13 @@ static int tear_down(void **state)
 /* Words up to a NULL behind "run". The strings are not written to. */
 static int parse_words(struct rig *r, const char *const *words)
 {
-    char *argv[WORDS_MAX + 2];
     int argc = 1;
-    argv[0] = strdup("run");
-    assert_non_null(argv[0]);
+    r->argv[0] = r->name;
     for (; words[argc - 1] != NULL; argc++)
-        memcpy(&argv[argc], &words[argc - 1], sizeof(argv[0]));
-    argv[argc] = NULL;
-    int code = run_options_parse(&r->io, argc, argv, &r->options);
+        memcpy(&r->argv[argc], &words[argc - 1], sizeof(r->argv[0]));
+    r->argv[argc] = NULL;
+    int code = run_options_parse(&r->io, argc, r->argv, &r->options);
     fflush(r->io.err);
-    free(argv[0]);
     return code;
 }
 #define PARSE(r, ...) parse_words(r, (const char *const[]){__VA_ARGS__, NULL})

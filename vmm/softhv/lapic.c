@@ -211,6 +211,7 @@ static void request(struct softhv_lapic *l, uint8_t vector, bool level, struct s
     softhv_lapic_put_bit(l->r.irr, vector, true);
     softhv_lapic_put_bit(l->r.tmr, vector, level);
     a->look = true;
+    a->wake |= SOFTHV_LAPIC_WAKE_REQUEST;
     /* What is in service may be complete already, by the assist page: only the VP can find out. */
     if (l->lazy)
         a->wake |= SOFTHV_LAPIC_WAKE_INTR;
@@ -520,6 +521,16 @@ unsigned softhv_lapic_pending(struct softhv_lapic *l)
     unsigned what = (interrupt_open(l) ? SOFTHV_LAPIC_WAKE_INTR : 0) | (l->r.events ? SOFTHV_LAPIC_WAKE_EVENT : 0);
     softhv_lapic_unlock(l, &a);
     return what;
+}
+
+bool softhv_lapic_requested(struct softhv_lapic *l)
+{
+    struct softhv_lapic_after a;
+    softhv_lapic_lock(l, &a);
+    softhv_lapic_timer_sync(l, &a);
+    bool requested = l->r.extint || l->r.events != 0 || highest(l->r.irr) >= 0;
+    softhv_lapic_unlock(l, &a);
+    return requested;
 }
 
 /* ---- INIT, SIPI, NMI ---- */

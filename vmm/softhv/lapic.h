@@ -86,8 +86,9 @@ enum softhv_lapic_reg {
 
 /* ---- Making one ---- */
 
-#define SOFTHV_LAPIC_WAKE_INTR  1u /* softhv_lapic_ack would return a vector */
-#define SOFTHV_LAPIC_WAKE_EVENT 2u /* softhv_lapic_take_events has something */
+#define SOFTHV_LAPIC_WAKE_INTR    1u /* softhv_lapic_ack would return a vector */
+#define SOFTHV_LAPIC_WAKE_EVENT   2u /* softhv_lapic_take_events has something */
+#define SOFTHV_LAPIC_WAKE_REQUEST 4u /* a vector came, deliverable or not; to the hook only, with or without INTR */
 
 #define SOFTHV_LAPIC_NEVER UINT64_MAX
 
@@ -180,6 +181,14 @@ int softhv_lapic_ack(struct softhv_lapic *l);
 
 /* SOFTHV_LAPIC_WAKE_*: what a halted VP would wake up for (INTR without regard to RFLAGS.IF). VP. */
 unsigned softhv_lapic_pending(struct softhv_lapic *l);
+
+/*
+ * What ends the wait of a VP that has read the guest idle MSR: a request or an event of any kind, were it only to be
+ * delivered later. Linux waits for its spinlocks in that way, with interrupts off and in handlers that have not written
+ * EOI yet, where the vector that ends the wait may be below the one in service. VP. Source: TLFS, virtual processor
+ * idle sleep state.
+ */
+bool softhv_lapic_requested(struct softhv_lapic *l);
 
 #define SOFTHV_LAPIC_EV_INIT 1u /* reset the processor by INIT; the local APIC has reset itself */
 #define SOFTHV_LAPIC_EV_SIPI 2u /* then start it at vector * 4096 */

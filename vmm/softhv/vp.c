@@ -355,16 +355,10 @@ static bool reports_wait(struct softhv_vp *vp)
     return atomic_load(&vp->sints) != 0 || (vp->eoi[0] | vp->eoi[1] | vp->eoi[2] | vp->eoi[3]) != 0;
 }
 
-/* Wait for an event, a kick, a report, or, when interrupts count, an interrupt. */
-static void wait_for(struct softhv_vp *vp, bool interrupts)
+/* Nothing to do but to wait: no kick, no visitor, no report. */
+static bool may_wait(struct softhv_vp *vp)
 {
-    uint32_t seq = atomic_load(&vp->wake_seq);
-    uint64_t ns = tick(vp);
-    unsigned wanted = SOFTHV_LAPIC_WAKE_EVENT | (interrupts ? SOFTHV_LAPIC_WAKE_INTR : 0);
-    bool called = atomic_load(&vp->kicked) || atomic_load(&vp->visitors) != 0;
-    if (called || reports_wait(vp) || (softhv_lapic_pending(vp->lapic) & wanted) != 0)
-        return;
-    nap(vp, seq, ns);
+    return !atomic_load(&vp->kicked) && atomic_load(&vp->visitors) == 0 && !reports_wait(vp);
 }
 
 /* ---- What came from outside ---- */
@@ -434,18 +428,27 @@ static bool report_sints(struct softhv_vp *vp, struct hv_message *out)
 
 /* ---- Running ---- */
 
-/* HLT, or waiting for a SIPI. */
+/* HLT, or waiting for a SIPI: until an event or, when interrupts count, a deliverable interrupt. */
 static void halted(struct softhv_vp *vp)
 {
     struct x86_state s;
     x86_cpu_get_state(vp->cpu, &s);
-    wait_for(vp, s.activity == X86_HALTED && (s.rflags & RFLAGS_IF) != 0);
+    bool interrupts = s.activity == X86_HALTED && (s.rflags & RFLAGS_IF) != 0;
+    unsigned wanted = SOFTHV_LAPIC_WAKE_EVENT | (interrupts ? SOFTHV_LAPIC_WAKE_INTR : 0);
+    uint32_t seq = atomic_load(&vp->wake_seq);
+    uint64_t ns = tick(vp);
+    if (may_wait(vp) && (softhv_lapic_pending(vp->lapic) & wanted) == 0)
+        nap(vp, seq, ns);
 }
 
+/* After the guest idle MSR: until anything is requested, whatever the flags and priorities. */
 static void idle(struct softhv_vp *vp)
 {
-    wait_for(vp, true);
-    if (softhv_lapic_pending(vp->lapic) != 0)
+    uint32_t seq = atomic_load(&vp->wake_seq);
+    uint64_t ns = tick(vp);
+    if (may_wait(vp) && !softhv_lapic_requested(vp->lapic))
+        nap(vp, seq, ns);
+    if (softhv_lapic_requested(vp->lapic))
         vp->control.idle = false;
 }
 

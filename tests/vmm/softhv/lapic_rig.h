@@ -28,7 +28,7 @@
 struct rig_vp {
     struct rig *rig;
     struct softhv_lapic *l;
-    atomic_uint wakes, events; /* calls of wake with each bit */
+    atomic_uint wakes, events, requests; /* calls of wake with each bit */
     unsigned eois;
     uint8_t eoi_vector;
     bool eoi_level;
@@ -60,6 +60,8 @@ static void rig_wake(void *ctx, unsigned what)
         vp->wakes++;
     if (what & SOFTHV_LAPIC_WAKE_EVENT)
         vp->events++;
+    if (what & SOFTHV_LAPIC_WAKE_REQUEST)
+        vp->requests++;
 }
 
 static void rig_eoi(void *ctx, uint8_t vector, bool level)

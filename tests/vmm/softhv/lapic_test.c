@@ -192,6 +192,20 @@ static void lowering_the_priority_wakes_for_what_waits(void **state)
     assert_int_equal(softhv_lapic_pending(vp->l), SOFTHV_LAPIC_WAKE_INTR);
 }
 
+static void a_request_is_seen_below_the_priority(void **state)
+{
+    struct rig_vp *vp = first_vp(state);
+    assert_false(softhv_lapic_requested(vp->l));
+    softhv_lapic_set_tpr(vp->l, 0xf0);
+    rig_fixed(vp->l, 0x41);
+    assert_int_equal(vp->requests, 1);
+    assert_true(softhv_lapic_requested(vp->l));
+    assert_int_equal(softhv_lapic_pending(vp->l), 0);
+    softhv_lapic_set_tpr(vp->l, 0);
+    assert_int_equal(softhv_lapic_ack(vp->l), 0x41);
+    assert_false(softhv_lapic_requested(vp->l));
+}
+
 static void an_eoi_wakes_for_what_waits(void **state)
 {
     struct rig_vp *vp = first_vp(state);
@@ -755,6 +769,7 @@ int main(void)
         T(a_second_request_waits_while_the_first_is_in_service),
         T(cr8_is_the_class_of_the_task_priority),
         T(lowering_the_priority_wakes_for_what_waits),
+        T(a_request_is_seen_below_the_priority),
         T(an_eoi_wakes_for_what_waits),
         T(only_level_triggered_interrupts_report_their_eoi),
         T(an_eoi_with_nothing_in_service_does_nothing),

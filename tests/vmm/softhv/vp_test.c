@@ -312,6 +312,33 @@ static void a_synthetic_timer_ends_hlt(void **state)
     rig_fini(&r);
 }
 
+/* In a handler, with interrupts off, and by a vector of the class that is in service. */
+static void any_request_ends_the_guest_idle_state(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    struct hv_message m;
+    struct rig_runner t;
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    RIG_PUT(&r, CODE, 0xfb, 0xf4); /* sti; hlt */
+    /* out 0x80, al; mov ecx, HV_MSR_GUEST_IDLE; rdmsr; out 0x81, al */
+    RIG_PUT(&r, HANDLER, 0xe6, 0x80, 0x66, 0xb9, 0xf0, 0x00, 0x00, 0x40, 0x0f, 0x32, 0xe6, 0x81);
+    rig_vector(&r, VECTOR + 8, HANDLER);
+    rig_interrupt(&r, VECTOR + 8, HV_X64_INTERRUPT_TYPE_FIXED);
+    (void)rig_run(&r, 0, HVMSG_X64_IO_PORT_INTERCEPT, &m);
+    rig_set64(&r, 0, HV_X64_REGISTER_RIP, HANDLER + 2);
+    uint64_t turns = atomic_load(&rig_vp(&r, 0)->turns);
+    rig_start(&t, rig_vp(&r, 0));
+    rig_until_waiting(rig_vp(&r, 0), turns);
+    rig_interrupt(&r, VECTOR, HV_X64_INTERRUPT_TYPE_FIXED);
+    rig_join(&t);
+    assert_int_equal(t.result, 0);
+    const struct hv_x64_io_port_intercept_message *io = (const void *)t.message.payload;
+    assert_int_equal(io->port_number, 0x81);
+    assert_int_equal(softhv_lapic_pending(rig_vp(&r, 0)->lapic), 0);
+    rig_fini(&r);
+}
+
 /* What the hypercall page shows can be read by the guest; writing to it is #GP. */
 static void writing_the_hypercall_page_faults(void **state)
 {
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test(a_second_vp_starts_by_sipi),
         cmocka_unit_test(a_flush_waits_for_other_vps),
         cmocka_unit_test(a_synthetic_timer_ends_hlt),
+        cmocka_unit_test(any_request_ends_the_guest_idle_state),
         cmocka_unit_test(writing_the_hypercall_page_faults),
         cmocka_unit_test(a_stack_in_the_hypercall_page_is_fatal),
         cmocka_unit_test(creation_knows_the_flags_of_its_kernel),

@@ -78,7 +78,7 @@ static unsigned char pattern(size_t offset)
 
 static void use_disk(void)
 {
-    static unsigned char first[PART_BYTES], second[PART_BYTES];
+    unsigned char first[PART_BYTES], second[PART_BYTES];
     int fd = open("/dev/vda", O_RDWR | O_CLOEXEC | O_DSYNC);
     if (fd < 0 || pread(fd, first, sizeof(first), 0) != PART_BYTES) {
         fail("blk");

@@ -46,8 +46,9 @@ struct rig {
     struct queue to_guest, to_host;
     size_t piece; /* most bytes the transport takes at once */
     struct heard heard;
-    int in[2], out[2], err[2]; /* pipes: [0] is read, [1] written */
-    int terminal;              /* its far end, or -1 */
+    int in[2], out[2], err[2];          /* pipes: [0] is read, [1] written */
+    int terminal;                       /* its far end, or -1 */
+    char name[4], option[3], *words[3]; /* of the command */
     struct session_command command;
     struct attach_config config;
     bool more; /* of the last attach_step */
@@ -204,7 +205,6 @@ static void on_step(void *ctx, const char *text, bool warning)
     r->warnings += warning;
 }
 
-static char *const words[] = {(char[]){"cat"}, (char[]){"-u"}, NULL};
 static char *const none[] = {NULL};
 
 static int set_up(void **state)
@@ -215,7 +215,11 @@ static int set_up(void **state)
     (void)signal(SIGPIPE, SIG_IGN);
     r->terminal = -1;
     r->piece = SIZE_MAX;
-    r->command = (struct session_command){.argc = 2, .argv = words, .envp = none, .cwd = "", .hostname = ""};
+    strcpy(r->name, "cat");
+    strcpy(r->option, "-u");
+    r->words[0] = r->name;
+    r->words[1] = r->option;
+    r->command = (struct session_command){.argc = 2, .argv = r->words, .envp = none, .cwd = "", .hostname = ""};
     r->config = (struct attach_config){
         .transport = {.read = transport_read, .write = transport_write, .ctx = r},
         .in = r->in[0],

@@ -66,7 +66,7 @@ static void it_holds_a_console_and_the_first_process(void **state)
     assert_string_equal(e.name, ".caisson");
     assert_int_equal(e.mode, S_IFDIR | 0700);
     e = next(&f, &at);
-    assert_string_equal(e.name, INITRAMFS_INIT + 1);
+    assert_string_equal(e.name, &INITRAMFS_INIT[1]);
     assert_int_equal(e.mode, S_IFREG | 0700);
     assert_int_equal(e.uid, 0);
     assert_int_equal(e.size, guest_init_end - guest_init_start);

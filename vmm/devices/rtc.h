@@ -9,8 +9,10 @@
  * The time is worked out from the host's at each read and cannot be set. There is no update cycle, so the flag that
  * announces one is never up; who reads several registers looks at the seconds before and after, as with the chip.
  * The alarm's bytes are kept and nothing comes of them: there is no interrupt. There is no battery-backed memory; its
- * bytes read 0 and are not kept. Sources: Motorola MC146818A data sheet (registers); Intel 82801 ICH data sheets (ports,
- * NMI bit of the index); ACPI 6.5, 5.2.9 (century at 32h); Linux drivers/rtc/rtc-mc146818-lib.c (what is read).
+ * bytes read 0 and are not kept.
+ *
+ * Sources: Motorola MC146818A data sheet (registers); Intel 82801 ICH data sheets (ports, NMI bit of the index); ACPI
+ * 6.5, 5.2.9 (century at 32h); Linux drivers/rtc/rtc-mc146818-lib.c (what is read).
  *
  * Threads: all for any thread, no lock. Index and data port are two accesses: VPs that use them at once have to agree
  * among themselves, as on a PC.

@@ -132,7 +132,8 @@ static void own_pages(uint8_t *bytes, size_t begin, size_t end)
 {
     for (size_t at = begin; at < end; at += PAGE_BYTES) {
         volatile uint8_t *byte = bytes + at;
-        *byte = *byte;
+        const uint8_t value = *byte;
+        *byte = value;
     }
 }
 

@@ -19,7 +19,7 @@ static int add_init(struct cpio *c, struct err *err)
     int code = cpio_add_folder(c, "dev", 0755, err);
     code = code != 0 ? code : cpio_add_device(c, "dev/console", S_IFCHR | 0600, 5, 1, err);
     code = code != 0 ? code : cpio_add_folder(c, FOLDER, 0700, err);
-    size_t length = (size_t)(guest_init_end - guest_init_start);
+    size_t length = (size_t)((uintptr_t)guest_init_end - (uintptr_t)guest_init_start);
     return code != 0 ? code : cpio_add_file(c, FOLDER "/init", 0700, guest_init_start, length, err);
 }
 

@@ -4,8 +4,8 @@
 
 /*
  * A whole machine of vmm/vm.h on softhv, from a boot image made by hand: 1 MiB of memory, a few bytes of guest code,
- * and VP 0 in real mode with segments of 4 GiB, so that devices in memory are within reach. The port between the two counts
- * calls and makes a chosen one fail. Functions that "must" succeed fail the test otherwise.
+ * and VP 0 in real mode with segments of 4 GiB, so that devices in memory are within reach. The port between the two
+ * counts calls and makes a chosen one fail. Functions that "must" succeed fail the test otherwise.
  *
  * Guests are written with VM_GUEST, in 16-bit code that may lie anywhere.
  */

@@ -125,7 +125,7 @@ int softhv_option_signals(const char *text, uint64_t *out)
     for (const char *p = text;; p++) {
         struct word w = {p, strcspn(p, ",")};
         int signal = signal_of(w);
-        if (signal < 0)
+        if (signal < 1)
             return -EINVAL;
         signals |= UINT64_C(1) << (signal - 1);
         p += w.length;

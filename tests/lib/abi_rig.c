@@ -167,11 +167,9 @@ void abi_edge_free(uint8_t *edge)
 void abi_expect_efault(struct abi *a, int fd, uint32_t request)
 {
     uint8_t *edge = abi_edge();
-    uint8_t *gone = abi_pages(PAGE);
-    abi_pages_free(gone, PAGE);
     const uintptr_t bad[] = {0,
                              8,
-                             (uintptr_t)gone,
+                             ABI_NOWHERE,
                              (uintptr_t)edge + PAGE,
                              (uintptr_t)edge + PAGE - 1,
                              (uintptr_t)UINT64_C(0x7ffffffffff8),

@@ -54,6 +54,9 @@ void abi_expect_strangers_refused(struct abi *a, int fd, unsigned kind);
 uint8_t *abi_pages(size_t bytes);
 void abi_pages_free(uint8_t *pages, size_t bytes);
 
+/* A page where nothing ever is (vm.mmap_min_addr): one that was unmapped may be another thread's a moment later. */
+#define ABI_NOWHERE ((uintptr_t)0x1000)
+
 /* Two pages: the first writable, behind it none. The end of the first is where a structure that is too long ends. */
 uint8_t *abi_edge(void);
 void abi_edge_free(uint8_t *edge);

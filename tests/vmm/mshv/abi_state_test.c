@@ -172,10 +172,9 @@ static void buffers_that_cannot_be_pinned_are_faults(struct abi *a)
 {
     struct rig r;
     rig_init(a, &r);
-    uint8_t *edge = abi_edge(), *gone = abi_pages(PAGE), *fixed = abi_pages(PAGE);
-    abi_pages_free(gone, PAGE);
+    uint8_t *edge = abi_edge(), *fixed = abi_pages(PAGE);
     assert_int_equal(mprotect(fixed, PAGE, PROT_READ), 0);
-    const uint64_t bad[] = {(uintptr_t)edge + PAGE, (uintptr_t)gone, (uintptr_t)fixed};
+    const uint64_t bad[] = {(uintptr_t)edge + PAGE, ABI_NOWHERE, (uintptr_t)fixed};
     for (int which = 0; which < BOTH; which++) {
         for (size_t i = 0; i < ABI_COUNT(bad); i++) {
             struct mshv_get_set_vp_state s = request(&r, SIMP);

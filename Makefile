@@ -254,6 +254,7 @@ $(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $< $(LIBS_musl)
 $(OUT)/run/guest: tests/run/guest.S
+	@mkdir -p $(@D)
 	$(call say,GUEST,$@)
 	$(Q)gcc -c -Wa,--fatal-warnings -o $@.o $<
 	$(Q)ld -m elf_x86_64 -Ttext=0x1000000 -Tdata=0x1001000 -e start --build-id=none -o $@ $@.o

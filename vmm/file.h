@@ -13,8 +13,8 @@
 /*
  * A file in memory. Two ways: file_load copies it, so that whoever can write to the file meanwhile changes nothing for
  * us any more. file_map shows it: only what was frozen is a copy, and only that may be looked at twice, as a parser
- * does; the rest is payload that is handed on. A mapped file that gets shorter kills who touches the missing bytes (SIGBUS).
- * Zeroed: none.
+ * does; the rest is payload that is handed on. A mapped file that gets shorter kills who touches the missing bytes
+ * (SIGBUS). Zeroed: none.
  */
 struct file {
     uint8_t *bytes;

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-WORDS = "console=ttyS0 quiet panic=-1 noreplace-smp cryptomgr.notests random.trust_cpu=on pci=off rdinit=/init"
+WORDS = "console=ttyS0 quiet panic=-1 noreplace-smp cryptomgr.notests random.trust_cpu=on pci=off reboot=t rdinit=/init"
 # TCG has neither Hyper-V's clocks nor a fast PIT: without this the guest hangs in calibration now and then.
 QEMU_WORDS = "reboot=t tsc_early_khz=2000000"
 LIMIT_S = 120

@@ -109,8 +109,10 @@ zeroed = $(or $(call try,$(1),-ftrivial-auto-var-init=zero),$(call try,$(1),-ftr
 harden = -fPIE -fstack-protector-strong -fstack-clash-protection -fno-common -fvisibility=hidden $(call zeroed,$(1))
 optimise := -O2 -ffunction-sections -fdata-sections
 # musl first, then the compiler's own headers (stdatomic.h, immintrin.h), then a copy of the kernel's: nothing of glibc.
+# $(DEPS) is a symbolic link; gcc would resolve it in debug information, past -ffile-prefix-map, but for the flag.
 own_headers = $(if $(findstring clang,$(1)),$(shell $(1) -print-resource-dir 2>/dev/null)/include,$(shell $(1) -print-file-name=include))
-muslinc = -nostdinc -isystem /usr/include/x86_64-linux-musl -isystem $(call own_headers,$(1)) -isystem $(DEPS)/kernel
+muslinc = -nostdinc -isystem /usr/include/x86_64-linux-musl -isystem $(call own_headers,$(1)) -isystem $(DEPS)/kernel \
+	$(call try,$(1),-fno-canonical-system-headers)
 # The sanitizers' own code makes gcc see null dereferences and uninitialised variables that are not there.
 sanitize := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -Wno-null-dereference
 

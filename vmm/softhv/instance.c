@@ -180,11 +180,25 @@ static void go(struct softhv_instance *s, struct object *o)
     release(s, o);
 }
 
+/* Under gone_lock. */
 static void look_after(struct softhv_instance *s, struct object *o)
 {
-    pthread_mutex_lock(&s->gone_lock);
     if (!o->gone && hung_up(o->end))
         go(s, o);
+}
+
+/*
+ * The thread gives its hold back within gone_lock: whoever closes a descriptor and finds the thread at work on it
+ * (softhv_close) leaves with the object gone, and with all that went along with it.
+ */
+static void look_after_inode(struct softhv_instance *s, uint64_t ino)
+{
+    pthread_mutex_lock(&s->gone_lock);
+    struct object *o = hold(s, ino);
+    if (o != NULL) {
+        look_after(s, o);
+        release(s, o);
+    }
     pthread_mutex_unlock(&s->gone_lock);
 }
 
@@ -198,11 +212,7 @@ static void *watch(void *arg)
         for (int i = 0; i < n; i++) {
             if (e[i].data.u64 == WAKE_ID)
                 return NULL;
-            struct object *o = hold(s, e[i].data.u64);
-            if (o == NULL)
-                continue;
-            look_after(s, o);
-            release(s, o);
+            look_after_inode(s, e[i].data.u64);
         }
     }
 }
@@ -540,8 +550,11 @@ int softhv_close(struct softhv_instance *s, int fd)
     int err = close(fd) < 0 ? -errno : 0;
     if (o == NULL)
         return err;
-    if (getpid() == s->pid)
+    if (getpid() == s->pid) {
+        pthread_mutex_lock(&s->gone_lock);
         look_after(s, o);
+        pthread_mutex_unlock(&s->gone_lock);
+    }
     release(s, o);
     return err;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "boot/pvh.h"
+#include "boot/restart.h"
 #include "boot/zeropage.h"
 #include "common/checked.h"
 
@@ -57,6 +58,8 @@ static int build(const struct boot_config *config, struct boot_image *image, str
         error = place_cmdline(config, image, err);
     if (error == 0)
         error = place_tables(config, image, err);
+    if (error == 0)
+        error = boot_restart_place(&image->parts, err);
     if (error == 0)
         error = boot_cpu_state_place(&image->kernel, &image->parts, &image->cpu, err);
     return error;

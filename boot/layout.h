@@ -9,7 +9,8 @@
  *     0x00007000   zero page (struct boot_params)
  *     0x00009000   page tables for the 64-bit entry, 6 pages
  *     0x00020000   command line, at most 64 KiB
- *     0x000e0000   ACPI tables, 128 KiB, where a kernel looks for them without being told
+ *     0x000e0000   ACPI tables, below 64 KiB, where a kernel looks for them without being told
+ *     0x000ffff0   a few instructions that reset the machine, where PCs have the BIOS's entry
  *     0x00100000   RAM: kernel, and the initial ramdisk at the upper end
  *     0xc0000000   end of RAM below 4 GiB; 32-bit window for PCI devices
  *     0xe0000000   PCI configuration space (ECAM), 1 MiB for each bus
@@ -45,7 +46,8 @@
 #define BOOT_CMDLINE_BYTES   (64 * BOOT_KIB)   /* including the NUL */
 #define BOOT_LOW_END_GPA     UINT64_C(0xa0000) /* end of RAM below the hole that PCs have at 640 KiB */
 #define BOOT_ACPI_GPA        UINT64_C(0xe0000)
-#define BOOT_ACPI_BYTES      (128 * BOOT_KIB)
+#define BOOT_ACPI_BYTES      (64 * BOOT_KIB)
+#define BOOT_RESTART_GPA     UINT64_C(0xffff0)
 #define BOOT_KERNEL_MIN_GPA  BOOT_MIB /* nothing of a kernel or ramdisk lies below */
 
 /* Hole below 4 GiB: devices, never RAM. */

@@ -46,6 +46,7 @@ const char *boot_part_kind_name(enum boot_part_kind kind)
     case BOOT_PART_ZERO_PAGE: return "zero page";
     case BOOT_PART_CMDLINE: return "command line";
     case BOOT_PART_ACPI: return "ACPI tables";
+    case BOOT_PART_RESTART: return "restart code";
     case BOOT_PART_KERNEL: return "kernel";
     case BOOT_PART_INITRD: return "initial ramdisk";
     }

@@ -33,6 +33,7 @@ enum boot_part_kind {
     BOOT_PART_ZERO_PAGE,
     BOOT_PART_CMDLINE,
     BOOT_PART_ACPI,
+    BOOT_PART_RESTART,
     BOOT_PART_KERNEL,
     BOOT_PART_INITRD,
 };

@@ -31,13 +31,14 @@ static void a_small_machine_has_ram_below_and_above_the_firmware_hole(void **sta
     is_entry(&map, 4, 0x100000, 16 * BOOT_MIB, BOOT_E820_RAM);
 }
 
-static void tables_that_fill_their_place_leave_nothing_reserved(void **state)
+static void tables_that_fill_their_place_leave_the_rest_reserved(void **state)
 {
     struct boot_e820 map;
     (void)state;
     boot_e820_build(16 * BOOT_MIB, BOOT_ACPI_BYTES, no_ecam, &map);
-    assert_int_equal(map.count, 4);
-    is_entry(&map, 2, 0xe0000, 0x100000, BOOT_E820_ACPI);
+    assert_int_equal(map.count, 5);
+    is_entry(&map, 2, 0xe0000, 0xf0000, BOOT_E820_ACPI);
+    is_entry(&map, 3, 0xf0000, 0x100000, BOOT_E820_RESERVED);
 }
 
 static void a_whole_page_of_tables_takes_no_second(void **state)
@@ -96,7 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_machine_has_ram_below_and_above_the_firmware_hole),
-        cmocka_unit_test(tables_that_fill_their_place_leave_nothing_reserved),
+        cmocka_unit_test(tables_that_fill_their_place_leave_the_rest_reserved),
         cmocka_unit_test(a_whole_page_of_tables_takes_no_second),
         cmocka_unit_test(the_hole_below_4_gib_is_in_no_entry),
         cmocka_unit_test(configuration_space_is_reserved_in_its_place),

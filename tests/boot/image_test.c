@@ -91,7 +91,8 @@ static void pvh_image_has_its_parts_and_no_others(void **state)
     assert_int_equal(build(b), 0);
     image_is_sound(&b->image);
     assert_true(b->image.cpu.rip == BOOT_FIXTURE_PVH_ENTRY && b->image.cpu.rbx == BOOT_PVH_GPA);
-    assert_int_equal(b->image.parts.count, 8); /* 2 segments, 2 ramdisks, command line, ACPI, start info, GDT */
+    assert_int_equal(b->image.parts.count,
+                     9); /* 2 segments, 2 ramdisks, command line, ACPI, start info, restart, GDT */
     assert_non_null(boot_fixture_part(&b->image.parts, BOOT_PART_START_INFO, 0));
     assert_null(boot_fixture_part(&b->image.parts, BOOT_PART_ZERO_PAGE, 0));
 }
@@ -103,7 +104,8 @@ static void bzimage_image_has_its_parts_and_no_others(void **state)
     assert_int_equal(build(b), 0);
     image_is_sound(&b->image);
     assert_true(b->image.cpu.rip == BOOT_FIXTURE_PREF_GPA + 0x200 && b->image.cpu.rsi == BOOT_ZERO_PAGE_GPA);
-    assert_int_equal(b->image.parts.count, 8); /* kernel, 2 ramdisks, command line, ACPI, zero page, GDT, page tables */
+    assert_int_equal(b->image.parts.count,
+                     9); /* kernel, 2 ramdisks, command line, ACPI, zero page, restart, GDT, page tables */
     assert_null(boot_fixture_part(&b->image.parts, BOOT_PART_START_INFO, 0));
 }
 
@@ -284,7 +286,7 @@ static void a_kernel_with_the_most_segments_and_ramdisks_fits_the_list(void **st
     b->config.initrd_count = BOOT_INITRDS_MAX;
     assert_int_equal(build(b), 0);
     image_is_sound(&b->image);
-    assert_int_equal(b->image.parts.count, 63 + 16 + 5);
+    assert_int_equal(b->image.parts.count, 63 + 16 + 6);
 }
 
 /* ---- Kernels that scripts/guest-kernel has made, if there are any ---- */

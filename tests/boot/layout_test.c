@@ -56,6 +56,7 @@ static void fixed_places_do_not_overlap(void **state)
         {BOOT_CMDLINE_GPA, BOOT_CMDLINE_BYTES},
         {BOOT_LOW_END_GPA, 0},
         {BOOT_ACPI_GPA, BOOT_ACPI_BYTES},
+        {BOOT_RESTART_GPA, BOOT_MIB - BOOT_RESTART_GPA},
         {BOOT_KERNEL_MIN_GPA, 0},
         {BOOT_PCI32_GPA, BOOT_PCI32_BYTES},
         {BOOT_ECAM_GPA, 256 * BOOT_ECAM_BYTES_PER_BUS},

@@ -92,8 +92,11 @@ def switches_off(bench):
     bench.shell(quickest_kernel(), [], "poweroff -f; sleep 1000").expect(115, b"").says("switched off")
 
 
-def resets(bench):
-    bench.shell(quickest_kernel(), [], "reboot -f; sleep 1000").expect(114, b"").says("reset itself")
+def resets(name):
+    def case(bench):
+        bench.shell(KERNELS[name], [], "reboot -f; sleep 1000").expect(114, b"").says("reset itself")
+
+    return case
 
 
 # ---- Files ----------------------------------------------------------------------------------------------------------
@@ -144,7 +147,8 @@ CASES = [
     ("exit_code_113_and_its_words_for_a_panic", panics),
     ("exit_code_113_for_an_init_that_ends", init_ends),
     ("exit_code_113_for_an_init_that_is_missing", no_init),
-    ("exit_code_114_for_a_guest_that_resets", resets),
+    ("exit_code_114_for_a_guest_that_resets", resets("debian12")),
+    ("exit_code_114_for_a_guest_that_resets_by_the_bios", resets("debian13")),
     ("exit_code_115_for_a_guest_that_switches_off", switches_off),
     ("exit_code_116_for_a_triple_fault", faults_three_times),
     ("exit_code_117_for_a_jump_to_where_nothing_is", fetches_where_nothing_is),

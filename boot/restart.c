@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "boot/restart.h"
 
+#include <errno.h>
+#include <string.h>
+
 int boot_restart_place(struct boot_parts *parts, struct err *err)
 {
     static const uint8_t code[] = {
@@ -16,7 +19,11 @@ int boot_restart_place(struct boot_parts *parts, struct err *err)
         0xfd, /* jmp to the hlt: an NMI wakes it */
     };
     _Static_assert(sizeof(code) <= BOOT_MIB - BOOT_RESTART_GPA, "ends where RAM begins");
+    uint8_t *bytes = boot_parts_alloc(parts, sizeof(code), err);
+    if (bytes == NULL)
+        return -ENOMEM;
+    memcpy(bytes, code, sizeof(code));
     struct boot_part part = {
-        .gpa = gpa_make(BOOT_RESTART_GPA), .bytes = code, .length = sizeof(code), .kind = BOOT_PART_RESTART};
+        .gpa = gpa_make(BOOT_RESTART_GPA), .bytes = bytes, .length = sizeof(code), .kind = BOOT_PART_RESTART};
     return boot_parts_add(parts, &part, err);
 }

@@ -69,6 +69,21 @@ omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
 omit-$(if $(CONFIG_IOAPIC),,y) += $(wildcard vmm/devices/ioapic.c tests/vmm/devices/ioapic_test.c tests/fuzz/ioapic_fuzz.c)
 omit-$(if $(CONFIG_RTC),,y) += $(wildcard vmm/devices/rtc.c tests/vmm/devices/rtc_test.c)
 omit-$(if $(CONFIG_SERIAL),,y) += $(wildcard vmm/devices/serial.c tests/vmm/devices/serial_test.c tests/fuzz/serial_fuzz.c)
+omit-$(if $(CONFIG_PVPANIC),,y) += $(wildcard vmm/devices/pvpanic.c tests/vmm/devices/pvpanic_test.c)
+# Everything of a virtio device begins with its name: blk.c, blk_request.c, blk_test.c, virtio_blk_fuzz.c.
+virtio-of = $(wildcard $(foreach f,$(1),vmm/devices/virtio/$(f)*.c tests/vmm/devices/virtio/$(f)*_test.c tests/fuzz/virtio_$(f)*_fuzz.c))
+omit-$(if $(CONFIG_VIRTIO),,y) += $(wildcard vmm/devices/virtio/*.c tests/vmm/devices/virtio/*_test.c tests/fuzz/virtio_*_fuzz.c)
+omit-$(if $(CONFIG_VIRTIO),,y) += $(foreach f,loop io io_devices io_options,vmm/$(f).c tests/vmm/$(f)_test.c)
+omit-$(if $(CONFIG_VIRTIO_PCI),,y) += $(call virtio-of,pci) $(wildcard vmm/devices/pci*.c vmm/msi.c tests/vmm/devices/pci*_test.c tests/vmm/msi_test.c)
+omit-$(if $(CONFIG_VIRTIO_PACKED),,y) += $(call virtio-of,packed)
+omit-$(if $(CONFIG_VIRTIO_MMIO),,y) += $(call virtio-of,mmio)
+omit-$(if $(CONFIG_VIRTIO_VSOCK),,y) += $(call virtio-of,vsock)
+omit-$(if $(CONFIG_VIRTIO_BLK),,y) += $(call virtio-of,blk) $(wildcard vmm/backends/disk*.c tests/vmm/backends/disk*_test.c)
+omit-$(if $(CONFIG_VIRTIO_FS),,y) += $(call virtio-of,fs)
+omit-$(if $(CONFIG_VIRTIO_NET),,y) += $(call virtio-of,net) $(wildcard vmm/backends/net*.c tests/vmm/backends/net*_test.c)
+omit-$(if $(CONFIG_VIRTIO_RNG),,y) += $(call virtio-of,rng)
+omit-$(if $(CONFIG_VIRTIO_CONSOLE),,y) += $(call virtio-of,console)
+omit-$(if $(CONFIG_VIRTIO_BALLOON),,y) += $(call virtio-of,balloon)
 x86-system := event descriptor stack exec_far exec_fast exec_seg exec_table exec_cr exec_msr exec_io exec_sys \
 	exec_x87 x87_env x87_host exec_xsave
 omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tests/vmm/x86/*_test.c tests/guests/*_test.c \
@@ -78,11 +93,15 @@ omit-$(if $(CONFIG_X86_VECTOR),,y) += $(wildcard vmm/x86/exec_vec*.c tests/vmm/x
 mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
 srcs := $(filter-out $(mains) $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
 find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name '$(1)')))
-tests := $(if $(T),$(foreach t,$(call find,*_test.c),$(if $(findstring $(T),$(t)),$(t))),$(call find,*_test.c))
+# T: one word or several; a path with any of them.
+chosen = $(if $(T),$(foreach t,$(1),$(if $(strip $(foreach w,$(T),$(findstring $(w),$(t)))),$(t))),$(1))
+tests := $(call chosen,$(call find,*_test.c))
 fuzzers := $(call find,*_fuzz.c)
 testlib := $(sort $(wildcard tests/lib/*.c))
 x86diff := $(sort $(wildcard tests/x86diff/*.c))
 bench := $(sort $(wildcard tests/bench/*.c))
+io-tool := $(sort $(wildcard tests/io/*.c))
+bench-io := $(sort $(wildcard tests/bench/io/*.c))
 guests := $(sort $(wildcard tests/guests/*.S))
 minivmm := $(sort $(wildcard tests/minivmm/*.c))
 minivmm-guests := $(sort $(wildcard tests/minivmm/*.S))
@@ -118,10 +137,12 @@ sanitize := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-saniti
 
 CC_musl := $(CC)
 CC_asan := $(CC)
+CC_cov := $(CC)
 CC_fuzz := $(CLANG)
 CC_clang := $(CLANG)
 FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC))
 FLAGS_asan := $(base) $(sanitize) $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+FLAGS_cov := $(base) -Og -Wno-null-dereference -Wno-maybe-uninitialized --coverage -fprofile-update=atomic
 FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
 CC_so := $(CC)
 CC_so-clang := $(CLANG)
@@ -138,6 +159,8 @@ LIBS_musl = -Wl,--start-group $(libs:%=$(DEPS)/musl/lib%.a) $(musl)/libc.a -lgcc
 	$(shell $(CC) -print-file-name=crtendS.o) $(musl)/crtn.o
 LINK_asan = $(CC) $(sanitize)
 LIBS_asan = $(libs:%=$(DEPS)/glibc/lib%.a) -lpthread
+LINK_cov = $(CC) --coverage -Wl,-u,__gcov_dump
+LIBS_cov = $(LIBS_asan)
 LINK_fuzz = $(CLANG) $(sanitize) -fsanitize=fuzzer
 LIBS_fuzz = $(LIBS_asan)
 # What the library calls itself must not come back to it: --wrap (vmm/softhv/preload/preload.c).
@@ -146,6 +169,7 @@ LINK_so = $(CC) -shared -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,t
 	-Wl,-soname,libcaisson-softhv.so $(foreach f,open close ioctl mmap,-Wl,--wrap=$(f))
 cmocka_musl = $(DEPS)/musl/libcmocka.a
 cmocka_asan = $(DEPS)/glibc/libcmocka.a
+cmocka_cov = $(cmocka_asan)
 
 # ---- Rules, once for each variant ------------------------------------------------------------------------------------
 
@@ -175,7 +199,7 @@ $(OUT)/$(1)/%_test: $(OUT)/$(1)/%_test.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libca
 	$$(Q)$$(LINK_$(1)) -o $$@ $$(filter %.o %.a,$$^) $$(cmocka_$(1)) $$(LIBS_$(1))
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(if $(filter so%,$(1)),$(preload-srcs) $(preload-tests),$(everything))))
 endef
-$(foreach v,musl asan fuzz clang so so-clang,$(eval $(call variant,$(v))))
+$(foreach v,musl asan cov fuzz clang so so-clang,$(eval $(call variant,$(v))))
 
 $(DEPS)/ok: | scripts/deps
 	$(Q)scripts/deps build
@@ -255,28 +279,41 @@ $(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $< $(LIBS_musl)
+# Moves data that can be verified, on the host and in guests; nothing of ours either.
+$(OUT)/io-tool: $(call objects,musl,$(io-tool))
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# First process of guests and peer on the host, for scripts/bench io.
+$(OUT)/bench-io-init: $(call objects,musl,$(bench-io))
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 $(OUT)/run/guest: tests/run/guest.S
 	@mkdir -p $(@D)
 	$(call say,GUEST,$@)
 	$(Q)gcc -c -Wa,--fatal-warnings -o $@.o $<
 	$(Q)ld -m elf_x86_64 -Ttext=0x1000000 -Tdata=0x1001000 -e start --build-id=none -o $@ $@.o
 
-$(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
-	$(call say,LINK,$@)
-	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
+define replayer
+$(OUT)/$(1)/tests/fuzz/%_fuzz: $(OUT)/$(1)/tests/fuzz/%_fuzz.o $(OUT)/$(1)/tests/fuzz/replay_main.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libcaisson.a
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(LIBS_$(1))
+endef
+$(foreach v,asan cov,$(eval $(call replayer,$(v))))
 $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libtest.a $(OUT)/fuzz/libcaisson.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK_fuzz) -o $@ $^ $(LIBS_fuzz)
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan test-preload test-minivmm test-boot test-qemu test-run fuzz-replay fuzz-build check-clang x86diff \
-	bench-cpu guests guest-init bench-init lib softhv-preload deps sbom format clean FORCE \
+.PHONY: help test test-asan test-cov test-preload test-minivmm test-boot test-io test-qemu test-run fuzz-replay fuzz-build check-clang x86diff \
+	bench-cpu guests guest-init bench-init bench-io-init io-tool lib softhv-preload deps sbom sources format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
 guest-init: $(OUT)/guest-init ## build build/<config>/guest-init, the first process of guests
 lib: $(OUT)/musl/libcaisson.a ## build only libcaisson.a, all of caisson but main.c
 bench-init: $(OUT)/bench-init ## build build/<config>/bench-init, which scripts/bench boot runs in guests
+bench-io-init: $(OUT)/bench-io-init ## build build/<config>/bench-io-init, which scripts/bench io runs in guests and beside them
+io-tool: $(OUT)/io-tool ## build build/<config>/io-tool, which moves data in and out of guests and lists file operations
 guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
 
 test_programs = $(patsubst %.c,$(OUT)/$(1)/%,$(tests))
@@ -289,10 +326,15 @@ test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/min
 	@MINIVMM=$(OUT)/minivmm PRELOAD=$(minivmm-preload) BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
 test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the kernels of scripts/guest-kernel
 	@CAISSON=$(OUT)/caisson BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests boot $(OUT)/boot tests/run/boot_test
+test-io: $(OUT)/caisson $(OUT)/io-tool ## run tests/run/io_test: devices of whole guests, from both sides (IO_BYTES: through each of them)
+	@CAISSON=$(OUT)/caisson IO_TOOL=$(OUT)/io-tool BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests io $(OUT)/io tests/run/io_test
 test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debian unstable's QEMU on softhv (docs/preload.md)
 	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test
 test-run: $(OUT)/caisson $(OUT)/run/guest ## run tests/run: caisson run from outside, with a guest of one page (KERNEL=<bzImage>: that one cut short, too)
 	@CAISSON=$(OUT)/caisson GUEST=$(OUT)/run/guest KERNEL=$(KERNEL) BUILD=$(BUILD) scripts/run-tests run $(OUT) tests/run/run_test
+test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage
+	@BUILD=$(BUILD) scripts/run-tests cov $(OUT)/cov $(call test_programs,cov)
+	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/cov $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers)))
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/
@@ -306,6 +348,8 @@ test-preload: $(patsubst %.c,$(OUT)/so/%,$(preload-tests)) ## run the tests of t
 deps: $(DEPS)/ok ## fetch and build the libraries, unless the cache has them
 sbom: $(OUT)/caisson ## write build/sbom.spdx.json: what went into the binary
 	@scripts/sbom $(OUT) $(DEPS)/manifest $(BUILD)/sbom.spdx.json
+
+sources: ; @printf '%s\n' $(srcs) ## list the sources that this configuration compiles
 
 menuconfig: ; @[ -e .config ] || $(MAKE) -s config-dev; $(kconfig) menuconfig Kconfig ## edit .config
 config-dev config-node config-tiny: ## make .config from that preset (everything; production; the least)

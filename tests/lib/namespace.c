@@ -45,11 +45,21 @@ int namespace_run(int flags, int (*function)(void *context), void *context)
         return wait_for(pid);
     }
     if (!enter(flags)) {
-        _exit(NAMESPACE_REFUSED);
+        namespace_leave(NAMESPACE_REFUSED);
     }
     if ((flags & CLONE_NEWPID) == 0) {
-        _exit(function(context));
+        namespace_leave(function(context));
     }
     pid = fork();
-    _exit(pid == 0 ? function(context) : wait_for(pid));
+    namespace_leave(pid == 0 ? function(context) : wait_for(pid));
+}
+
+/* Of gcc's library for counting, where a program is linked with it. */
+void __gcov_dump(void) __attribute__((weak));
+
+_Noreturn void namespace_leave(int code)
+{
+    if (__gcov_dump != NULL)
+        __gcov_dump();
+    _exit(code);
 }

@@ -117,6 +117,32 @@ int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset,
     return 0;
 }
 
+bool memory_gpa(const struct memory *m, const uint8_t *host, gpa_t *out)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct memory_range *r = &m->range[i];
+        uintptr_t offset = (uintptr_t)host - (uintptr_t)r->host;
+        if ((uintptr_t)host >= (uintptr_t)r->host && offset < r->bytes) {
+            *out = gpa_make(r->gpa.value + offset);
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Not MADV_FREE, which leaves the pages until the host is short of memory: a balloon is there to give them back now.
+ * A page that was a private copy of a shown file is the file's again: the kernel image, which this guest was given
+ * anyway. No page of another process can come to light here.
+ */
+int memory_discard(const struct memory *m, gpa_t gpa, uint64_t bytes)
+{
+    uint8_t *at = memory_at(m, gpa, bytes);
+    if (at == NULL || bytes == 0 || gpa_page_offset(gpa) != 0 || bytes % GUEST_PAGE_BYTES != 0)
+        return -EINVAL;
+    return madvise(at, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
+}
+
 bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes)
 {
     const uint8_t *from = memory_at(m, gpa, bytes);

@@ -57,6 +57,20 @@ uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes);
  */
 int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset, uint64_t bytes);
 
+/* The guest's address of a host address that memory_at gave; false if it lies in no range. Any thread. */
+bool memory_gpa(const struct memory *m, const uint8_t *host, gpa_t *out);
+
+/*
+ * Give whole pages back to the host; the guest and this process may go on to use them, and find zeroes, or what the
+ * file holds by now where one is shown (memory_show_file): nothing that the guest could not read before. 0, -EINVAL if
+ * gpa or bytes are no multiples of the page, bytes is 0 or not all lies in one range, or what madvise says. Any thread.
+ *
+ * Only this process's view is changed. A hypervisor that holds on to the pages it was given (drivers of Linux before
+ * 6.19 pin them) would go on to show the guest the old ones, and the two would never meet again: the memory must not be
+ * discarded there.
+ */
+int memory_discard(const struct memory *m, gpa_t gpa, uint64_t bytes);
+
 /* Copy from or to guest memory. False, with nothing copied, if not all bytes lie in one range. Any thread. */
 bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes);
 bool memory_write(const struct memory *m, gpa_t gpa, const void *from, uint64_t bytes);

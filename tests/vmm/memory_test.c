@@ -185,6 +185,77 @@ static void a_file_is_shown_in_whole_pages_of_one_range(void **state)
     memory_fini(&m);
 }
 
+static void a_host_address_leads_back_to_the_guests(void **state)
+{
+    struct memory m;
+    gpa_t gpa = gpa_make(1);
+    (void)state;
+    make(&m);
+    assert_true(memory_gpa(&m, memory_at(&m, gpa_make(0), 1), &gpa));
+    assert_int_equal(gpa.value, 0);
+    assert_true(memory_gpa(&m, memory_at(&m, gpa_make(4 * GIB + MIB - 1), 1), &gpa));
+    assert_int_equal(gpa.value, 4 * GIB + MIB - 1);
+    assert_false(memory_gpa(&m, memory_at(&m, gpa_make(0), 1) + 2 * MIB, &gpa));
+    assert_false(memory_gpa(&m, memory_at(&m, gpa_make(0), 1) - 1, &gpa));
+    assert_false(memory_gpa(&m, NULL, &gpa));
+    assert_int_equal(gpa.value, 4 * GIB + MIB - 1);
+    memory_fini(&m);
+}
+
+static void discarded_pages_are_zero_and_their_neighbours_stay(void **state)
+{
+    static const uint8_t zeros[8192];
+    uint8_t bytes[8192];
+    struct memory m;
+    (void)state;
+    make(&m);
+    memset(memory_at(&m, gpa_make(0), 4 * 4096), 7, 4 * 4096);
+    assert_int_equal(memory_discard(&m, gpa_make(4096), 8192), 0);
+    assert_true(memory_read(&m, gpa_make(4096), bytes, 8192));
+    assert_memory_equal(bytes, zeros, 8192);
+    assert_int_equal(*memory_at(&m, gpa_make(4095), 1), 7);
+    assert_int_equal(*memory_at(&m, gpa_make(12288), 1), 7);
+    assert_true(memory_write(&m, gpa_make(4096), "a", 1));
+    assert_int_equal(*memory_at(&m, gpa_make(4096), 1), 'a');
+    memory_fini(&m);
+}
+
+static void only_whole_pages_of_one_range_are_discarded(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    memset(memory_at(&m, gpa_make(2 * MIB - 4096), 4096), 7, 4096);
+    assert_int_equal(memory_discard(&m, gpa_make(2 * MIB - 4096), 8192), -EINVAL);
+    assert_int_equal(memory_discard(&m, gpa_make(2 * MIB - 2048), 2048), -EINVAL);
+    assert_int_equal(memory_discard(&m, gpa_make(2 * MIB - 4096), 2048), -EINVAL);
+    assert_int_equal(memory_discard(&m, gpa_make(2 * MIB - 4096), 0), -EINVAL);
+    assert_int_equal(memory_discard(&m, gpa_make(2 * MIB), 4096), -EINVAL);
+    assert_int_equal(memory_discard(&m, gpa_make(UINT64_MAX - 4095), 4096), -EINVAL);
+    assert_int_equal(*memory_at(&m, gpa_make(2 * MIB - 1), 1), 7);
+    memory_fini(&m);
+}
+
+static void a_discarded_page_of_a_shown_file_is_the_files_again(void **state)
+{
+    char path[] = "/tmp/caisson-memory-test-XXXXXX";
+    uint8_t page[4096];
+    struct memory m;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    memset(page, 7, sizeof(page));
+    assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
+    make(&m);
+    assert_int_equal(memory_show_file(&m, gpa_make(8192), fd, 0, 4096), 0);
+    assert_true(memory_write(&m, gpa_make(8192), "a", 1));
+    assert_int_equal(memory_discard(&m, gpa_make(8192), 4096), 0);
+    assert_int_equal(*memory_at(&m, gpa_make(8192), 1), 7);
+    memory_fini(&m);
+    close(fd);
+    unlink(path);
+}
+
 static void ending_twice_is_harmless(void **state)
 {
     struct memory m;
@@ -211,6 +282,10 @@ int main(void)
         cmocka_unit_test(too_many_ranges_are_refused),
         cmocka_unit_test(a_file_can_be_shown_and_written_to_without_harm),
         cmocka_unit_test(a_file_is_shown_in_whole_pages_of_one_range),
+        cmocka_unit_test(a_host_address_leads_back_to_the_guests),
+        cmocka_unit_test(discarded_pages_are_zero_and_their_neighbours_stay),
+        cmocka_unit_test(only_whole_pages_of_one_range_are_discarded),
+        cmocka_unit_test(a_discarded_page_of_a_shown_file_is_the_files_again),
         cmocka_unit_test(ending_twice_is_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,8 @@ static void write_reset_control(void *dev, uint64_t offset, unsigned bytes, uint
     }
 }
 
+const struct bus_ops power_reset_control = {read_reset_control, write_reset_control};
+
 /* There is no keyboard controller; its status reads as an empty port does. */
 static uint64_t read_absent(void *dev, uint64_t offset, unsigned bytes)
 {
@@ -152,7 +154,6 @@ int power_attach(struct power *power, struct bus *bus, struct err *err)
     static const struct bus_ops sleep_control = {read_sleep_control, write_sleep_control};
     static const struct bus_ops sleep_status = {read_zero, write_nothing};
     static const struct bus_ops acpi_reset = {read_zero, write_acpi_reset};
-    static const struct bus_ops reset_control = {read_reset_control, write_reset_control};
     static const struct bus_ops keyboard = {read_absent, write_keyboard};
     static const struct bus_ops debug_exit = {read_absent, write_debug_exit};
     const struct power_config *c = &power->config;
@@ -164,7 +165,7 @@ int power_attach(struct power *power, struct bus *bus, struct err *err)
         {c->sleep_control, "ACPI sleep control", &sleep_control},
         {c->sleep_status, "ACPI sleep status", &sleep_status},
         {c->acpi_reset, "ACPI reset", &acpi_reset},
-        {c->reset_control, "reset control", &reset_control},
+        {c->reset_control, "reset control", &power_reset_control},
         {c->keyboard, "keyboard controller reset", &keyboard},
         {c->debug_exit, "debug exit", &debug_exit},
     };

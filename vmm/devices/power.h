@@ -32,7 +32,7 @@ struct power_config {
     /* Port numbers; 0 leaves the register out. */
     uint16_t sleep_control, sleep_status; /* both or neither */
     uint16_t acpi_reset;
-    uint16_t reset_control; /* CF9h on a PC */
+    uint16_t reset_control; /* CF9h on a PC; 0 too if another device hands accesses on: power_reset_control */
     uint16_t keyboard;      /* 64h on a PC */
     uint16_t debug_exit;    /* needs CONFIG_DEBUG_EXIT */
     uint8_t sleep_type_off; /* SLP_TYP of \_S5, 0..7 */
@@ -61,5 +61,11 @@ void power_init(struct power *power, const struct power_config *config);
  * cannot be built. The building thread.
  */
 int power_attach(struct power *power, struct bus *bus, struct err *err);
+
+/*
+ * The reset control register by itself, for a device whose ports surround it, as those of PCI configuration do (pci.h).
+ * Its dev is the struct power, after power_init; accesses are of one byte at offset 0, on any thread.
+ */
+extern const struct bus_ops power_reset_control;
 
 #endif

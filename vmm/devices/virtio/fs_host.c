@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/devices/virtio/fs_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define PROC_FD "/proc/self/fd"
+
+/* STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID: the header that has them disagrees with some C libraries'. */
+#define STATX_WANTED (0x7ffu | 0x800u | 0x1000u)
+
+/* ---- Objects ---- */
+
+static int open_name(int dir, const char *name, uint64_t flags, uint64_t mode, uint64_t resolve)
+{
+    const struct open_how how = {.flags = flags | O_CLOEXEC | O_NOFOLLOW, .mode = mode, .resolve = resolve};
+    long fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int fs_host_stat(int fd, struct fs_statx *out)
+{
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_WANTED, out) < 0)
+        return -errno;
+    return 0;
+}
+
+/* A file handle with room for its bytes. */
+union key {
+    struct file_handle handle;
+    uint8_t bytes[sizeof(struct file_handle) + FS_KEY_BYTES];
+};
+
+static void read_key(int fd, struct fs_ident *ident)
+{
+    union key key = {.handle = {.handle_bytes = FS_KEY_BYTES}};
+    int mount;
+    if (name_to_handle_at(fd, "", &key.handle, &mount, AT_EMPTY_PATH) < 0 || key.handle.handle_bytes > FS_KEY_BYTES)
+        return;
+    ident->key_bytes = (uint8_t)key.handle.handle_bytes;
+    ident->key_type = key.handle.handle_type;
+    memcpy(ident->key, key.bytes + sizeof(struct file_handle), ident->key_bytes);
+}
+
+/* Takes the descriptor over, or closes it. */
+static int describe(int fd, struct fs_object *out)
+{
+    *out = (struct fs_object){.fd = fd};
+    int code = fs_host_stat(fd, &out->st);
+    if (code < 0) {
+        close(fd);
+        return code;
+    }
+    const struct fs_statx *st = &out->st;
+    out->ident = (struct fs_ident){.device = (uint64_t)st->dev_major << 32 | st->dev_minor,
+                                   .ino = st->ino,
+                                   .mount = st->mount,
+                                   .btime = st->btime,
+                                   .type = st->mode & S_IFMT};
+    read_key(fd, &out->ident);
+    return 0;
+}
+
+int fs_object_at(const struct fs_host *h, int dir, const char *name, struct fs_object *out)
+{
+    int fd = open_name(dir, name, O_PATH, 0, h->resolve);
+    return fd < 0 ? fd : describe(fd, out);
+}
+
+int fs_object_of(const struct fs_host *h, int fd, struct fs_object *out)
+{
+    int again = openat(h->proc, fs_host_fd_name(fd).text, O_PATH | O_CLOEXEC);
+    return again < 0 ? -errno : describe(again, out);
+}
+
+int fs_object_by_key(const struct fs_host *h, const struct fs_ident *ident, struct fs_object *out)
+{
+    union key key = {.handle = {.handle_bytes = ident->key_bytes, .handle_type = ident->key_type}};
+    /* The key says nothing about mounts: behind another one there may be other rights. */
+    if (!h->by_key || ident->key_bytes == 0 || ident->mount != h->mount_id)
+        return -ESTALE;
+    memcpy(key.bytes + sizeof(struct file_handle), ident->key, ident->key_bytes);
+    int fd = open_by_handle_at(h->mount, &key.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE ? -errno : -ESTALE;
+    int code = describe(fd, out);
+    if (code < 0 || fs_ident_same(ident, &out->ident))
+        return code;
+    close(fd);
+    return -ESTALE;
+}
+
+bool fs_ident_same(const struct fs_ident *a, const struct fs_ident *b)
+{
+    if (a->device != b->device || a->ino != b->ino || a->mount != b->mount || a->type != b->type)
+        return false;
+    if (a->btime.seconds != b->btime.seconds || a->btime.nanoseconds != b->btime.nanoseconds)
+        return false;
+    return a->key_bytes == b->key_bytes && a->key_type == b->key_type && memcmp(a->key, b->key, a->key_bytes) == 0;
+}
+
+struct fs_fd_name fs_host_fd_name(int fd)
+{
+    struct fs_fd_name name;
+    (void)snprintf(name.text, sizeof(name.text), "%d", fd);
+    return name;
+}
+
+int fs_host_reopen(const struct fs_host *h, int fd, int flags)
+{
+    /* Not to wait for whoever holds a lease. */
+    int again = openat(h->proc, fs_host_fd_name(fd).text, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return again < 0 ? -errno : again;
+}
+
+int fs_host_create(const struct fs_host *h, int dir, const char *name, int flags, uint32_t mode)
+{
+    return open_name(dir, name, (uint64_t)(unsigned)flags | O_NOCTTY | O_NONBLOCK, mode & 07777, h->resolve);
+}
+
+/* ---- Life ---- */
+
+/* Whether keys lead back: that takes a right (CAP_DAC_READ_SEARCH) and a file system that can. */
+static bool try_keys(struct fs_host *h, const struct fs_ident *root)
+{
+    struct fs_object again;
+    h->by_key = true;
+    if (fs_object_by_key(h, root, &again) < 0)
+        return false;
+    close(again.fd);
+    return true;
+}
+
+static int open_proc(struct fs_host *h)
+{
+    struct statfs st;
+    h->proc = open(PROC_FD, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (h->proc < 0 || fstatfs(h->proc, &st) < 0)
+        return -errno;
+    return (uint64_t)st.f_type == PROC_SUPER_MAGIC ? 0 : -ENOTTY;
+}
+
+static int open_root(struct fs_host *h, int root_fd)
+{
+    struct fs_object root;
+    h->root = open_name(root_fd, ".", O_PATH | O_DIRECTORY, 0, h->resolve);
+    if (h->root < 0)
+        return h->root;
+    h->mount = open_name(root_fd, ".", O_RDONLY | O_DIRECTORY, 0, h->resolve);
+    if (h->mount < 0)
+        return h->mount;
+    int code = fs_object_at(h, h->root, ".", &root);
+    if (code < 0)
+        return code;
+    h->mount_id = root.ident.mount;
+    h->by_key = try_keys(h, &root.ident);
+    close(root.fd);
+    return 0;
+}
+
+int fs_host_init(struct fs_host *h, const struct fs_host_config *config, struct err *err)
+{
+    static const struct err_context proc = {
+        .attempted = "open", .on_what = PROC_FD, .what_to_do = "mount a procfs at /proc before a folder is shared"};
+    static const struct err_context root = {
+        .attempted = "open the folder to be shared",
+        .what_to_do = "name a folder that this user may enter and read, on a kernel from 5.8 on"};
+    static const struct err_context user = {.attempted = "share a folder with the owners that the guest asks for",
+                                            .what_to_do =
+                                                "start the monitor as root, or share the folder as this user"};
+    *h = (struct fs_host){.root = -1, .mount = -1, .proc = -1, .as_root = config->as_root};
+    h->resolve =
+        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (config->one_device ? RESOLVE_NO_XDEV : 0);
+    const struct err_context *context = &user;
+    int code = config->as_root && geteuid() != 0 ? -EPERM : 0;
+    if (code == 0)
+        context = &proc, code = open_proc(h);
+    if (code == 0)
+        context = &root, code = open_root(h, config->root_fd);
+    if (code == 0)
+        return 0;
+    fs_host_fini(h);
+    return err_fail(err, code, context);
+}
+
+static void shut(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void fs_host_fini(struct fs_host *h)
+{
+    if (h->resolve == 0)
+        return;
+    shut(h->root);
+    shut(h->mount);
+    shut(h->proc);
+    *h = (struct fs_host){.root = 0};
+}
+
+/* ---- Rights: of the thread, so by system calls and not by the C library, which changes those of all threads ---- */
+
+static bool get_caps(struct fs_caps *caps)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    return syscall(SYS_capget, &header, caps->data) == 0;
+}
+
+static bool set_caps(const struct fs_caps *caps)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    return syscall(SYS_capset, &header, caps->data) == 0;
+}
+
+static bool set_user(uint32_t uid)
+{
+    return syscall(SYS_setresuid, -1, uid, -1) == 0;
+}
+
+static bool set_group(uint32_t gid)
+{
+    return syscall(SYS_setresgid, -1, gid, -1) == 0;
+}
+
+/* What was in force before must come back, or the thread would go on with somebody else's rights. */
+static void must(bool good)
+{
+    if (!good)
+        abort();
+}
+
+static void become_self(const struct fs_actor *actor)
+{
+    if (actor->user)
+        must(set_user(0) && set_caps(&actor->caps));
+    if (actor->group)
+        must(set_group(0));
+}
+
+static int become(const struct fs_host *h, uint32_t uid, uint32_t gid, bool override, struct fs_actor *actor)
+{
+    *actor = (struct fs_actor){.masked = false};
+    if (!h->as_root)
+        return 0;
+    if (uid == UINT32_MAX || gid == UINT32_MAX)
+        return -EINVAL;
+    if (!get_caps(&actor->caps))
+        return -errno;
+    /* The group first: afterwards there is no right to. */
+    if (gid != 0 && !(actor->group = set_group(gid)))
+        return -errno;
+    if (uid != 0 && !(actor->user = set_user(uid))) {
+        int code = -errno;
+        become_self(actor);
+        return code;
+    }
+    /* The kernel took all rights to files away with the user. */
+    struct fs_caps caps = actor->caps;
+    for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        caps.data[i].effective = 0;
+    caps.data[0].effective = 1u << CAP_DAC_OVERRIDE & caps.data[0].permitted;
+    if (actor->user && override)
+        (void)set_caps(&caps);
+    return 0;
+}
+
+int fs_act_as(const struct fs_host *h, uint32_t uid, uint32_t gid, uint32_t umask_bits, struct fs_actor *actor)
+{
+    int code = become(h, uid, gid, true, actor);
+    if (code < 0)
+        return code;
+    /* The umask is the process's unless the thread has its own, and the others' files must not depend on a guest. */
+    actor->masked = unshare(CLONE_FS) == 0;
+    if (actor->masked)
+        actor->umask = umask(umask_bits & 0777);
+    return 0;
+}
+
+int fs_act_to_ask(const struct fs_host *h, uint32_t uid, uint32_t gid, struct fs_actor *actor)
+{
+    return become(h, uid, gid, false, actor);
+}
+
+uint32_t fs_act_mode(const struct fs_actor *actor, uint32_t mode, uint32_t umask_bits)
+{
+    return actor->masked ? mode : mode & ~(umask_bits & 0777);
+}
+
+void fs_act_back(const struct fs_actor *actor)
+{
+    if (actor->masked)
+        (void)umask(actor->umask);
+    become_self(actor);
+}
+
+bool fs_caps_drop_fsetid(struct fs_caps *saved)
+{
+    if (!get_caps(saved) || (saved->data[0].effective >> CAP_FSETID & 1) == 0)
+        return false;
+    struct fs_caps caps = *saved;
+    caps.data[0].effective &= ~(1u << CAP_FSETID);
+    return set_caps(&caps);
+}
+
+void fs_caps_restore(const struct fs_caps *saved)
+{
+    must(set_caps(saved));
+}

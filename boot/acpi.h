@@ -38,6 +38,7 @@ struct boot_pci {
 struct boot_devices {
     unsigned vps; /* 1 to BOOT_VPS_MAX; APIC id and ACPI id of each are its index */
     bool com1, com2;
+    bool hvc; /* the console is a virtio device: in no table, but in the command line */
     /*
      * CMOS clock at BOOT_PORT_RTC, without interrupt. Without it the kernel is told that there is none, and does not
      * believe it: Linux reads the ports all the same, waits a second, and starts in 1970.

@@ -6,7 +6,9 @@
 
 enum condition {
     ALWAYS,
-    WITH_COM1,
+    WITH_SERIAL_CONSOLE,
+    WITH_VIRTIO_CONSOLE,
+    WITH_VIRTIO_CONSOLE_AND_COM1,
     WITH_ONE_COM,
     WITH_TWO_COMS,
     WITHOUT_COM,
@@ -19,7 +21,9 @@ static const struct {
     enum condition condition;
     const char *word;
 } words[] = {
-    {WITH_COM1, "console=ttyS0"},
+    {WITH_SERIAL_CONSOLE, "console=ttyS0"},
+    {WITH_VIRTIO_CONSOLE_AND_COM1, "earlyprintk=ttyS0"},
+    {WITH_VIRTIO_CONSOLE, "console=hvc0"},
     {WITH_ONE_COM, "8250.nr_uarts=1"},
     {WITH_TWO_COMS, "8250.nr_uarts=2"},
     {WITHOUT_COM, "8250.nr_uarts=0"},
@@ -36,7 +40,9 @@ static bool holds(const struct boot_cmdline_config *c, enum condition condition)
 {
     switch (condition) {
     case ALWAYS: return true;
-    case WITH_COM1: return c->com1;
+    case WITH_SERIAL_CONSOLE: return c->com1 && !c->hvc;
+    case WITH_VIRTIO_CONSOLE: return c->hvc;
+    case WITH_VIRTIO_CONSOLE_AND_COM1: return c->hvc && c->com1;
     case WITH_ONE_COM: return c->com1 && !c->com2;
     case WITH_TWO_COMS: return c->com2; /* ttyS1 needs a place for ttyS0 */
     case WITHOUT_COM: return !c->com1 && !c->com2;

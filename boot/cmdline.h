@@ -19,6 +19,7 @@ struct boot_cmdline_config {
     bool defaults; /* false: the user's words only */
     bool com1;
     bool com2;
+    bool hvc; /* the console is a virtio device */
     bool pci;
     bool high_ram;    /* there is RAM above 4 GiB */
     const char *init; /* absolute path of the first process, put in front of all words; NULL: the kernel's own choice */

@@ -28,6 +28,7 @@ static int place_cmdline(const struct boot_config *config, struct boot_image *im
     struct boot_cmdline_config words = {.defaults = !config->without_default_cmdline,
                                         .com1 = config->devices.com1,
                                         .com2 = config->devices.com2,
+                                        .hvc = config->devices.hvc,
                                         .pci = config->devices.pci.present,
                                         .high_ram = image->parts.ram_count > 1,
                                         .init = config->init,

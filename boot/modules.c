@@ -12,12 +12,6 @@
 /* Searches through a whole table. A guest's modules need a few hundred; hostile tables could ask for millions. */
 #define MAX_SEARCHES 2048u
 
-const struct boot_module_wish boot_modules_usual[] = {
-    {"virtio_pci", true}, {"virtio_blk", true}, {"virtio_net", true}, {"vmw_vsock_virtio_transport", true},
-    {"virtiofs", true},   {"erofs", true},      {"overlay", true},
-};
-const size_t boot_modules_usual_count = sizeof boot_modules_usual / sizeof boot_modules_usual[0];
-
 /* A piece of one of the tables. */
 struct span {
     const char *at;

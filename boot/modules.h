@@ -33,10 +33,6 @@ struct boot_module_wish {
     bool optional;    /* neither module nor built in: go on without it */
 };
 
-/* What Linux needs for our devices and file systems; all optional, for a kernel may have them under other names. */
-extern const struct boot_module_wish boot_modules_usual[];
-extern const size_t boot_modules_usual_count;
-
 /* Kinds of compression the kernel can unpack by itself (CONFIG_MODULE_DECOMPRESS and the kind), as bits. */
 enum boot_module_packing {
     BOOT_MODULE_PLAIN = 0,

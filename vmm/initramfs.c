@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "boot/builtin.h"
-#include "boot/modules.h"
 
 #define FOLDER     BOOT_MODULES_FOLDER
 #define NAME_BYTES (sizeof(FOLDER) + NAME_MAX + 2)
@@ -47,13 +46,14 @@ static int add_files(struct cpio *c, const struct boot_modules *m, struct err *e
  * Compressed modules are passed on: kernels that come with such files can unpack them, and one that cannot says so on
  * its console.
  */
-static int add_modules(struct cpio *c, const char *path, struct err *err)
+static int add_modules(struct cpio *c, const char *path, const struct boot_module_wish *wishes, size_t count,
+                       struct err *err)
 {
     struct boot_modules modules = {.count = 0};
     int fd = open_folder(path, err);
     if (fd < 0)
         return fd;
-    int code = boot_modules_collect(boot_modules_read_folder, &fd, boot_modules_usual, boot_modules_usual_count,
+    int code = boot_modules_collect(boot_modules_read_folder, &fd, wishes, count,
                                     BOOT_MODULE_GZIP | BOOT_MODULE_XZ | BOOT_MODULE_ZSTD, &modules, err);
     close(fd);
     code = code != 0 ? code : add_files(c, &modules, err);
@@ -61,11 +61,12 @@ static int add_modules(struct cpio *c, const char *path, struct err *err)
     return code;
 }
 
-int initramfs_build(struct initramfs *r, const char *modules, struct err *err)
+int initramfs_build(struct initramfs *r, const char *modules, const struct boot_module_wish *wishes, size_t count,
+                    struct err *err)
 {
     int code = add_init(&r->archive, err);
     if (code == 0 && modules != NULL)
-        code = add_modules(&r->archive, modules, err);
+        code = add_modules(&r->archive, modules, wishes, count, err);
     return code != 0 ? code : cpio_finish(&r->archive, err);
 }
 

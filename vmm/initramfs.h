@@ -12,6 +12,7 @@
 #define CAISSON_VMM_INITRAMFS_H
 
 #include "boot/cpio.h"
+#include "boot/modules.h"
 #include "boot/parts.h"
 #include "common/err.h"
 
@@ -23,10 +24,12 @@ struct initramfs {
 };
 
 /*
- * Build it. modules: folder with a kernel's modules, or NULL. 0, or with *err: -EINVAL for a module tree that is none,
- * -ENOENT for missing files, -ENOMEM; others of reading. initramfs_fini ends it either way.
+ * Build it. modules: folder with a kernel's modules, or NULL; wishes: which of them, `count`. 0, or with *err: -EINVAL
+ * for a module tree that is none, -ENOENT for missing files, -ENOMEM; others of reading. initramfs_fini ends it either
+ * way.
  */
-int initramfs_build(struct initramfs *r, const char *modules, struct err *err);
+int initramfs_build(struct initramfs *r, const char *modules, const struct boot_module_wish *wishes, size_t count,
+                    struct err *err);
 void initramfs_fini(struct initramfs *r);
 
 /* The archive as the boot image takes it; borrowed from *r. */

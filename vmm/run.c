@@ -12,9 +12,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +49,8 @@ struct run {
     struct hv hv;
     struct vm vm;
     struct line line;
+    struct log log;       /* of devices */
+    atomic_bool panicked; /* reported by the guest's kernel */
     struct console console;
     bool has_console;
     int console_fd; /* of --console FILE, or -1 */
@@ -110,7 +114,9 @@ static int load_files(struct run *r, struct err *err)
         code = refuse_notes(&r->kernel, err);
     for (unsigned i = 0; code == 0 && i < o->initrd_count; i++)
         code = file_load(&r->initrds[i], o->initrds[i], "initial ramdisk", INITRD_BYTES_MAX, err);
-    return code != 0 ? code : initramfs_build(&r->initramfs, o->modules, err);
+    struct boot_module_wish wishes[IO_MODULES_MAX];
+    size_t wished = io_modules(&o->io, wishes);
+    return code != 0 ? code : initramfs_build(&r->initramfs, o->modules, wishes, wished, err);
 }
 
 static struct boot_file boot_file_of(const struct file *f)
@@ -124,7 +130,7 @@ static int build_image(struct run *r, struct err *err)
     struct boot_file parts[1 + RUN_INITRDS_MAX] = {initramfs_file(&r->initramfs)};
     for (unsigned i = 0; i < o->initrd_count; i++)
         parts[1 + i] = boot_file_of(&r->initrds[i]);
-    const struct boot_config cfg = {
+    struct boot_config cfg = {
         .kernel = boot_file_of(&r->kernel),
         .initrds = parts,
         .initrd_count = 1 + o->initrd_count,
@@ -133,8 +139,10 @@ static int build_image(struct run *r, struct err *err)
         .without_default_cmdline = o->no_default_args,
         .protocol = o->protocol,
         .memory_bytes = o->memory_bytes,
-        .devices = {.vps = o->vps, .com1 = true, .com2 = true, .rtc = CONFIG_RTC},
+        .devices = {.vps = o->vps, .com1 = true, .com2 = true, .rtc = CONFIG_RTC, .panic = CONFIG_PVPANIC},
     };
+    if (CONFIG_VIRTIO)
+        io_describe(&o->io, &cfg.devices);
     return boot_image_build(&cfg, &r->image, err);
 }
 
@@ -183,7 +191,7 @@ static bool has_panicked(struct run *r)
 {
     struct console_report report;
     console_report(&r->console, &report);
-    return report.worst == CONSOLE_TROUBLE_PANIC;
+    return report.worst == CONSOLE_TROUBLE_PANIC || atomic_load(&r->panicked);
 }
 
 /* A kernel that panics may say so long before it does something about it: let the main thread look at the clock. */
@@ -195,6 +203,13 @@ static void to_console(void *ctx, const uint8_t *bytes, size_t n)
         line_wake(&r->line);
 }
 
+static void on_panic(void *ctx)
+{
+    struct run *r = ctx;
+    atomic_store(&r->panicked, true);
+    line_wake(&r->line);
+}
+
 static int build_machine(struct run *r, struct err *err)
 {
     const struct vm_config cfg = {
@@ -203,6 +218,11 @@ static int build_machine(struct run *r, struct err *err)
         .kernel = &r->kernel,
         .console = {.output = to_console, .ctx = r},
         .channel = {.output = to_line, .room = line_has_room, .ctx = r},
+        .console_virtio = {.output = to_console, .ctx = r},
+        .panicked = on_panic,
+        .panicked_ctx = r,
+        .io = &r->options.io,
+        .log = &r->log,
     };
     static const struct err_context nothing = {.attempted = "find a hypervisor",
                                                .what_to_do = "use a build that has one"};
@@ -435,6 +455,7 @@ static int conclude(struct run *r)
                                 .why = r->vm.why,
                                 .exit_code = r->vm.exit_code,
                                 .caught = r->caught,
+                                .panicked = atomic_load(&r->panicked),
                                 .late = !has_ended(r) && is_late(r),
                                 .ready_seconds = r->options.ready_seconds,
                                 .console_shown = r->options.console != NULL};
@@ -449,8 +470,10 @@ static int conclude(struct run *r)
     r->times.exit_ns = r->attach.exit_ns;
     r->times.end_ns = now_ns();
     int code = run_report(&report);
-    if (r->options.timings)
+    if (r->options.timings) {
         run_report_times(r->io, &r->times);
+        run_report_exits(r->io, &r->vm);
+    }
     return code;
 }
 
@@ -512,6 +535,16 @@ static void clean_up(struct run *r)
     free(r);
 }
 
+/* Shared folders keep files open for the guest; programs start with a limit that suits select(). */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int run_main(const struct cli_io *io, int argc, char **argv)
 {
     struct run *r = calloc(1, sizeof(*r));
@@ -523,9 +556,12 @@ int run_main(const struct cli_io *io, int argc, char **argv)
     r->io = io;
     r->signal_fd = r->console_fd = -1;
     r->times.start_ns = now_ns();
+    log_init(&r->log, STDERR_FILENO, LOG_LEVEL_WARN, NULL, NULL);
     int code = run_options_parse(io, argc, argv, &r->options);
-    if (code == CLI_EXIT_OK)
+    if (code == CLI_EXIT_OK) {
+        raise_descriptors();
         code = prepare_and_run(r);
+    }
     clean_up(r);
     return code;
 }

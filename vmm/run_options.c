@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "vmm/io_options.h"
 #include "vmm/vm.h"
 
 #define DEFAULT_MEMORY_BYTES (UINT64_C(256) << 20)
@@ -26,6 +27,19 @@ const char run_options_help[] =
     "  --memory SIZE        such as 256M (default) or 2G; plain numbers are MiB\n"
     "  --append ARGUMENTS   more words for the kernel's command line, after the default ones\n"
     "  --no-default-args    none but those of --append\n"
+    "  --disk PATH[,ro][,serial=TEXT][,queues=N]\n"
+    "                       a raw file or block device as the next virtio disk; may be given eight times\n"
+    "  --share TAG=DIR[,ro][,cache=none|auto|always][,queues=N]\n"
+    "                       a folder of the host: 'mount -t virtiofs TAG /mnt' in the guest; four times\n"
+    "  --vsock PATH[,cid=N][,mode=OCTAL][,uid=N][,gid=N]\n"
+    "                       sockets between guest and host; PATH and PATH_<port> are the host's side\n"
+    "  --net tap=NAME|fd=N[:N...]|stream=PATH[,mac=ADDRESS][,mtu=N][,queues=N]\n"
+    "                       a network device on a TAP or on a user-mode network stack (passt); four times\n"
+    "  --rng                random numbers of the host\n"
+    "  --balloon SIZE       memory that the guest is to give back; 0: only what it does not use\n"
+    "  --virtio-console     a second console, hvc0, faster than the serial port\n"
+    "  --packed-rings       let drivers choose packed rings\n"
+    "                       A comma in a path is written twice\n"
     "  --console FILE       where the kernel's console goes; - is standard error. Without this option its last 64 KiB\n"
     "                       are kept and shown if the guest fails\n"
     "  --tty, --no-tty      run COMMAND on a terminal of its own, or on pipes (default: a terminal if input and "
@@ -151,6 +165,33 @@ static bool set_memory(struct run_options *o, char *value)
     return run_parse_size(value, &o->memory_bytes);
 }
 
+/* Each with its own option of the build: what is off is refused in words of its own. */
+static bool add_disk(struct run_options *o, char *value)
+{
+    return CONFIG_VIRTIO_BLK && io_parse_disk(&o->io, value);
+}
+
+static bool add_share(struct run_options *o, char *value)
+{
+    return CONFIG_VIRTIO_FS && io_parse_share(&o->io, value);
+}
+
+static bool set_vsock(struct run_options *o, char *value)
+{
+    return CONFIG_VIRTIO_VSOCK && io_parse_vsock(&o->io, value);
+}
+
+static bool add_net(struct run_options *o, char *value)
+{
+    return CONFIG_VIRTIO_NET && io_parse_net(&o->io, value);
+}
+
+static bool set_balloon(struct run_options *o, char *value)
+{
+    o->io.balloon = true;
+    return CONFIG_VIRTIO_BALLOON && run_parse_size(value, &o->io.balloon_bytes);
+}
+
 static bool set_append(struct run_options *o, char *value)
 {
     o->append = value;
@@ -226,6 +267,23 @@ static const struct valued {
     {"--modules", set_modules, "--modules needs a folder, not"},
     {"--cpus", set_cpus, "--cpus is a number from 1 to 16, not"},
     {"--memory", set_memory, "--memory is a size such as 512M or 2G, not"},
+    {"--disk", add_disk,
+     CONFIG_VIRTIO_BLK ? "--disk is PATH[,ro][,serial=TEXT][,queues=N], and there may be eight; refused"
+                       : "this build has no disks (CONFIG_VIRTIO_BLK); refused"},
+    {"--share", add_share,
+     CONFIG_VIRTIO_FS ? "--share is TAG=DIR[,ro][,cache=none|auto|always][,queues=N], and there may be four; refused"
+                      : "this build has no shared folders (CONFIG_VIRTIO_FS); refused"},
+    {"--vsock", set_vsock,
+     CONFIG_VIRTIO_VSOCK ? "--vsock is PATH[,cid=N][,mode=OCTAL][,uid=N][,gid=N], once; refused"
+                         : "this build has no sockets (CONFIG_VIRTIO_VSOCK); refused"},
+    {"--net", add_net,
+     CONFIG_VIRTIO_NET
+         ? "--net is tap=NAME, fd=N[:N...] or stream=PATH, [,mac=ADDRESS][,mtu=N][,queues=N], and there may be four; "
+           "refused"
+         : "this build has no network (CONFIG_VIRTIO_NET); refused"},
+    {"--balloon", set_balloon,
+     CONFIG_VIRTIO_BALLOON ? "--balloon is a size such as 64M, not"
+                           : "this build has no balloon (CONFIG_VIRTIO_BALLOON); refused"},
     {"--append", set_append, ""},
     {"--console", set_console, "--console needs a file or -, not"},
     {"--env", add_env, "--env is NAME=VALUE, and there may be 256; refused"},
@@ -257,6 +315,12 @@ static bool set_flag(struct run_options *o, const char *word)
         o->tty = RUN_TTY_NO;
     else if (strcmp(word, "--timings") == 0)
         o->timings = true;
+    else if (CONFIG_VIRTIO_RNG && strcmp(word, "--rng") == 0)
+        o->io.rng = true;
+    else if (CONFIG_VIRTIO_CONSOLE && strcmp(word, "--virtio-console") == 0)
+        o->io.console = true;
+    else if (CONFIG_VIRTIO_PACKED && strcmp(word, "--packed-rings") == 0)
+        o->io.packed = true;
     else
         return false;
     return true;

@@ -13,6 +13,7 @@
 #include "boot/kernel.h"
 #include "vmm/cli.h"
 #include "vmm/hv.h"
+#include "vmm/io.h"
 
 #define RUN_INITRDS_MAX 8u
 #define RUN_ENV_MAX     256u
@@ -27,6 +28,7 @@ struct run_options {
     bool no_default_args;
     uint32_t vps;
     uint64_t memory_bytes;
+    struct io_config io; /* virtio devices */
     const char *console; /* NULL: kept, shown on failure; "-": standard error */
     enum { RUN_TTY_AUTO, RUN_TTY_YES, RUN_TTY_NO } tty;
     const char *cwd, *hostname; /* NULL: the guest's own */

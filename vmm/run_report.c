@@ -57,6 +57,14 @@ static int say_panic(const struct run_report *r, const struct console_report *sa
     return RUN_EXIT_PANIC;
 }
 
+/* By pvpanic, from a kernel whose words did not reach the console. */
+static int say_notice(const struct run_report *r)
+{
+    fputs("caisson run: the guest's kernel reported that it failed, and said nothing of it on its console\n",
+          r->io->err);
+    return RUN_EXIT_PANIC;
+}
+
 static int say_late(const struct run_report *r)
 {
     fprintf(r->io->err, "caisson run: the guest was not ready within %u s\n", r->ready_seconds);
@@ -105,6 +113,8 @@ static int say_failure(const struct run_report *r)
     console_report(r->console, &said);
     if (said.worst == CONSOLE_TROUBLE_PANIC)
         return say_panic(r, &said);
+    if (r->panicked)
+        return say_notice(r);
     if (r->attach->state == ATTACH_FAILED && is_own_doing(r->end))
         return say_protocol(r);
     if (r->end != VM_END_NONE)
@@ -160,4 +170,18 @@ void run_report_times(const struct cli_io *io, const struct run_times *t)
     line(io->err, "command", t->ready_ns, t->exit_ns);
     line(io->err, "end", t->exit_ns != 0 ? t->exit_ns : t->entered_ns, t->end_ns);
     line(io->err, "in all", t->start_ns, t->end_ns);
+}
+
+/* ---- Exits ---- */
+
+void run_report_exits(const struct cli_io *io, const struct vm *vm)
+{
+    for (unsigned kind = 0; kind < MSHV_EXIT_KIND_COUNT; kind++) {
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < vm->vps; i++)
+            sum += atomic_load(&vm->vcpu[i].counts.exits[kind]);
+        if (sum > 0)
+            fprintf(io->err, "caisson run: exits: %s: %llu\n", mshv_exit_name((enum mshv_exit_kind)kind),
+                    (unsigned long long)sum);
+    }
 }

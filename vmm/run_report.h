@@ -29,6 +29,7 @@ struct run_report {
     const char *why;
     uint8_t exit_code; /* VM_END_DEBUG_EXIT */
     int caught;        /* signal that ended the run, or 0 */
+    bool panicked;     /* the guest's kernel reported a panic, with or without words */
     bool late;         /* the guest was not ready in time */
     uint32_t ready_seconds;
     bool console_shown; /* the user has the console's output already */
@@ -49,5 +50,7 @@ struct run_times {
 
 /* A table of the phases on io->err. */
 void run_report_times(const struct cli_io *io, const struct run_times *t);
+/* How often the guest's processors came out of MSHV_RUN_VP for each reason, if they did: one line each. */
+void run_report_exits(const struct cli_io *io, const struct vm *vm);
 
 #endif

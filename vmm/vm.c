@@ -242,12 +242,56 @@ static int make_clock(struct vm *vm, const struct rtc_config *asked, struct err 
     return rtc_attach(&vm->rtc, &vm->bus, BOOT_PORT_RTC, err);
 }
 
+/* ---- Virtio devices ---- */
+
+static struct irq_line line_of(void *ctx, unsigned gsi)
+{
+    return ioapic_line(ctx, gsi);
+}
+
+/* A guest that is about to save a dump of itself is not disturbed. */
+static void on_panic(void *ctx, uint8_t events)
+{
+    const struct vm *vm = ctx;
+    if (vm->panicked != NULL && (events & PVPANIC_PANICKED) != 0)
+        vm->panicked(vm->panicked_ctx);
+}
+
+static int make_pvpanic(struct vm *vm, const struct vm_config *cfg, struct err *err)
+{
+    const struct pvpanic_config config = {.report = on_panic, .ctx = vm};
+    vm->panicked = cfg->panicked;
+    vm->panicked_ctx = cfg->panicked_ctx;
+    pvpanic_init(&vm->pvpanic, &config);
+    return pvpanic_attach(&vm->pvpanic, &vm->bus, BOOT_PORT_PANIC, err);
+}
+
+static int make_io(struct vm *vm, const struct vm_config *cfg, struct err *err)
+{
+    const struct io_machine machine = {.memory = &vm->memory,
+                                       .partition = &vm->partition,
+                                       .bus = &vm->bus,
+                                       .line = line_of,
+                                       .line_ctx = &vm->ioapic,
+                                       .log = cfg->log,
+                                       .console_output = cfg->console_virtio.output,
+                                       .console_ctx = cfg->console_virtio.ctx,
+                                       .reset_control = &vm->power};
+    return cfg->io == NULL ? 0 : io_build(cfg->io, &machine, &vm->io, err);
+}
+
+/* Its ports hold the reset control register. */
+static bool has_pci(const struct vm_config *cfg)
+{
+    return CONFIG_VIRTIO_PCI && cfg->io != NULL && io_is_wanted(cfg->io);
+}
+
 static int make_devices(struct vm *vm, const struct vm_config *cfg, struct err *err)
 {
     const struct power_config power = {.sleep_control = BOOT_PORT_SLEEP_CONTROL,
                                        .sleep_status = BOOT_PORT_SLEEP_STATUS,
                                        .acpi_reset = BOOT_PORT_RESET,
-                                       .reset_control = RESET_CONTROL_PORT,
+                                       .reset_control = has_pci(cfg) ? 0 : RESET_CONTROL_PORT,
                                        .keyboard = KEYBOARD_PORT,
                                        .debug_exit = CONFIG_DEBUG_EXIT ? BOOT_PORT_DEBUG_EXIT : 0,
                                        .sleep_type_off = BOOT_SLEEP_TYPE_OFF,
@@ -262,6 +306,10 @@ static int make_devices(struct vm *vm, const struct vm_config *cfg, struct err *
         code = make_serial(vm, &vm->com2, BOOT_PORT_COM2, BOOT_GSI_COM2, &cfg->channel, "COM2", err);
     if (code == 0 && CONFIG_RTC)
         code = make_clock(vm, &cfg->clock, err);
+    if (code == 0 && CONFIG_PVPANIC)
+        code = make_pvpanic(vm, cfg, err);
+    if (code == 0 && CONFIG_VIRTIO)
+        code = make_io(vm, cfg, err);
     bus_freeze(&vm->bus);
     return code;
 }
@@ -370,6 +418,8 @@ void vm_fini(struct vm *vm)
         vcpu_fini(&vm->vcpu[i]);
     mshv_partition_destroy(&vm->partition);
     mshv_device_close(&vm->device);
+    if (CONFIG_VIRTIO)
+        io_fini(vm->io);
     memory_fini(&vm->memory);
     serial_fini(&vm->com1);
     serial_fini(&vm->com2);
@@ -383,7 +433,7 @@ void vm_fini(struct vm *vm)
 
 int vm_start(struct vm *vm, struct err *err)
 {
-    int code = 0;
+    int code = CONFIG_VIRTIO ? io_start(vm->io, err) : 0;
     for (uint32_t i = 0; code == 0 && i < vm->vps; i++)
         code = vcpu_start(&vm->vcpu[i], err);
     return code;
@@ -396,4 +446,6 @@ void vm_join(struct vm *vm)
         vcpu_kick(&vm->vcpu[i]);
     for (uint32_t i = 0; i < vm->vps; i++)
         vcpu_stop(&vm->vcpu[i]);
+    if (CONFIG_VIRTIO)
+        io_stop(vm->io);
 }

@@ -19,9 +19,11 @@
 #include "vmm/bus.h"
 #include "vmm/devices/ioapic.h"
 #include "vmm/devices/power.h"
+#include "vmm/devices/pvpanic.h"
 #include "vmm/devices/rtc.h"
 #include "vmm/devices/serial.h"
 #include "vmm/file.h"
+#include "vmm/io.h"
 #include "vmm/memory.h"
 #include "vmm/mshv/device.h"
 #include "vmm/mshv/partition.h"
@@ -52,7 +54,12 @@ struct vm_config {
     const struct file *kernel;      /* file of the image's kernel, likewise: mapped, it is shown and not copied */
     struct vm_line console;         /* COM1 */
     struct vm_line channel;         /* COM2; output NULL: there is no such port */
-    struct rtc_config clock;        /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
+    struct vm_line console_virtio;  /* hvc0; room is not used */
+    void (*panicked)(void *ctx);    /* the guest reported a panic, on the thread of a VP; NULL: nobody wants to know */
+    void *panicked_ctx;
+    const struct io_config *io; /* virtio devices, borrowed until vm_fini; NULL: none */
+    struct log *log;            /* what devices have to say; may be NULL */
+    struct rtc_config clock;    /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
 };
 
 struct vm {
@@ -65,6 +72,10 @@ struct vm {
     struct serial com1, com2;
     struct power power;
     struct rtc rtc;
+    struct pvpanic pvpanic;
+    void (*panicked)(void *ctx); /* who wants to know of it; NULL: nobody */
+    void *panicked_ctx;
+    struct io *io;
     struct vcpu vcpu[VM_VPS_MAX];
     uint32_t vps;
     int stop_fd;                /* eventfd */

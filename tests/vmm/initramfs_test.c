@@ -52,7 +52,7 @@ static void it_holds_a_console_and_the_first_process(void **state)
     struct err err;
     size_t at = 0;
     (void)state;
-    assert_int_equal(initramfs_build(&r, NULL, &err), 0);
+    assert_int_equal(initramfs_build(&r, NULL, NULL, 0, &err), 0);
     const struct boot_file f = initramfs_file(&r);
     struct entry e = next(&f, &at);
     assert_string_equal(e.name, "dev");
@@ -81,8 +81,8 @@ static void it_is_the_same_each_time(void **state)
 {
     struct initramfs a = {.archive = {.bytes = NULL}}, b = {.archive = {.bytes = NULL}};
     (void)state;
-    assert_int_equal(initramfs_build(&a, NULL, NULL), 0);
-    assert_int_equal(initramfs_build(&b, NULL, NULL), 0);
+    assert_int_equal(initramfs_build(&a, NULL, NULL, 0, NULL), 0);
+    assert_int_equal(initramfs_build(&b, NULL, NULL, 0, NULL), 0);
     assert_int_equal(a.archive.length, b.archive.length);
     assert_memory_equal(a.archive.bytes, b.archive.bytes, a.archive.length);
     initramfs_fini(&a);
@@ -94,7 +94,7 @@ static void ending_twice_is_harmless(void **state)
     struct initramfs r = {.archive = {.bytes = NULL}};
     (void)state;
     initramfs_fini(&r);
-    assert_int_equal(initramfs_build(&r, NULL, NULL), 0);
+    assert_int_equal(initramfs_build(&r, NULL, NULL, 0, NULL), 0);
     initramfs_fini(&r);
     initramfs_fini(&r);
     assert_null(initramfs_file(&r).bytes);

@@ -86,8 +86,8 @@ def is_static(program):
     return all(struct.unpack_from("<I", program, offset + i * size)[0] != 3 for i in range(count))
 
 
-def make_initrd():
-    """A root of busybox and links to it, as bytes."""
+def make_initrd(more=()):
+    """A root of busybox and links to it, as bytes. more: cpio_entry of what else is to be in it."""
     busybox = shutil.which("busybox")
     if busybox is None:
         raise Failure("no busybox on this machine: 'scripts/packages install guest' brings it")
@@ -100,6 +100,7 @@ def make_initrd():
     archive.append(cpio_entry("bin/busybox", stat.S_IFREG | 0o755, program))
     archive.append(cpio_entry("bin/locked", stat.S_IFREG | 0o644, b"not executable\n"))
     archive += [cpio_entry("bin/" + a, stat.S_IFLNK | 0o777, b"busybox") for a in applets if a != "busybox"]
+    archive += more
     archive.append(cpio_entry("TRAILER!!!", 0))
     return b"".join(archive)
 

@@ -210,6 +210,12 @@ def console_goes_to_a_file(bench):
 WANTED = {"debian12": {"virtio_pci", "vsock"}, "debian13": {"virtio_blk", "vsock"}}
 
 
+def with_modules(bench, folder):
+    """Options for modules of drivers, and for the devices that these drive."""
+    disk = bench.path("disk", bytes(1 << 20))
+    return ["--modules", folder, "--disk", disk, "--vsock", bench.path("vsock")]
+
+
 def loaded(result):
     return {line.split()[0] for line in result.expect(0).out.decode().splitlines()[1:]}
 
@@ -217,7 +223,7 @@ def loaded(result):
 def loads_modules(name):
     def case(bench):
         kernel = KERNELS[name]
-        result = bench.run(kernel, ["--modules", kernel.file("modules")], ["lsmod"])
+        result = bench.run(kernel, with_modules(bench, kernel.file("modules")), ["lsmod"])
         check(WANTED[name] <= loaded(result), f"loaded are {sorted(loaded(result))}")
 
     return case
@@ -247,11 +253,11 @@ def compress_modules(folder, to, names):
 def loads_compressed_modules(bench):
     kernel = KERNELS["debian13"]
     folder = kernel.file("modules")
-    plain = loaded(bench.run(kernel, ["--modules", folder], ["lsmod"]))
+    plain = loaded(bench.run(kernel, with_modules(bench, folder), ["lsmod"]))
     check(WANTED["debian13"] <= plain, f"loaded without compression are {sorted(plain)}")
     packed = bench.path("packed")
     compress_modules(folder, packed, plain)
-    result = bench.run(kernel, ["--modules", packed], ["lsmod"])
+    result = bench.run(kernel, with_modules(bench, packed), ["lsmod"])
     check_equal(loaded(result), plain, "modules that were loaded")
 
 

@@ -97,4 +97,5 @@ def main():
         print(f"{name:<22} {c:>10.3f} {q:>10.3f} {c / q:>7.2f} {cc:>14.3f} {qc:>11.3f}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,8 @@ from boot.harness import DEADLINE_S, KERNELS, Bench, Failure, Running, check
 
 IO_BYTES = int(os.environ.get("IO_BYTES") or 16 << 20)
 VPS = (1, 4)
+# Seconds that a guest may take, and a program of the host beside it: the more, the more bytes there are.
+LIMIT_S = DEADLINE_S + (IO_BYTES >> 19)
 
 
 def kernel_options(name):
@@ -23,7 +25,7 @@ class Host:
 
     def __init__(self, bench, words, stdin=subprocess.DEVNULL):
         self.words = words
-        self.until = time.monotonic() + DEADLINE_S
+        self.until = time.monotonic() + LIMIT_S
         self.out = b""
         self.process = subprocess.Popen(words, cwd=bench.folder, stdin=stdin, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, start_new_session=True)
@@ -33,7 +35,7 @@ class Host:
     def step(self):
         """Take what it says; False at the end."""
         if not self.selector.select(max(0, self.until - time.monotonic())):
-            raise Failure(f"host: {' '.join(self.words)}: no end within {DEADLINE_S} s; so far: {self.out!r}")
+            raise Failure(f"host: {' '.join(self.words)}: no end within {LIMIT_S} s; so far: {self.out!r}")
         piece = os.read(self.process.stdout.fileno(), 65536)
         self.out += piece
         return bool(piece)
@@ -89,6 +91,7 @@ class IoBench(Bench):
         words = self.words(kernel, ["--cpus", str(vps), *kernel_options(name), *options],
                            ["/bin/sh", "-c", "set -e; " + script])
         running = Running(self, [*inside, *words], stdin, subprocess.PIPE, subprocess.PIPE)
+        running.until = time.monotonic() + LIMIT_S
         self.started.append(running)
         return running
 

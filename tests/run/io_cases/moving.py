@@ -46,7 +46,7 @@ class Disk(Part):
 
     def __init__(self, bench, vps):
         super().__init__(bench, vps)
-        self.image, self.piece = bench.path("disk"), IO_BYTES // vps // MIB * MIB
+        self.image, self.piece = bench.path("disk"), max(IO_BYTES // vps // MIB, 1) * MIB
         for i in range(vps):
             bench.do("fill", f"--offset={i * self.piece}", self.image, self.piece, 10 + i)
         self.options = ["--disk", f"{self.image},queues={vps}"]

@@ -115,8 +115,12 @@ def leads_nowhere_else(bench):
     secret = bench.path("secret", b"of the host")
     os.symlink(secret, f"{folder}/absolute")
     os.symlink("../secret", f"{folder}/relative")
-    script = MOUNT + "cat /m/absolute /m/relative /m/../secret 2>/dev/null || true"
-    check_equal(bench.in_guest(quickest_kernel().name, 1, ["--share", f"s={folder}"], script), "", "what could be read")
+    os.symlink("inside", f"{folder}/inner")
+    with open(f"{folder}/inside", "w", encoding="ascii") as f:
+        f.write("of the folder")
+    script = MOUNT + "for f in absolute relative ../secret inner; do if cat /m/$f 2>/dev/null; then echo; fi; done"
+    out = bench.in_guest(quickest_kernel().name, 1, ["--share", f"s={folder}"], script)
+    check_equal(out, "of the folder\n", "what could be read")
 
 
 def sees_what_the_host_changes(bench):

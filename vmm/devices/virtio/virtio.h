@@ -87,8 +87,8 @@ struct virtio_ops {
     /* DRIVER_OK: rings are there, features are final. On a VP, under all locks. Must not wait. NULL: nothing to do. */
     void (*activate)(void *dev, uint64_t features);
     /*
-     * The rings are gone; forget all that the driver began. Likewise. Also called when the device breaks down for good
-     * (with no activate before it), so it must accept a device that is reset already.
+     * The rings are gone; forget all that the driver began. Likewise. A driver may reset twice, so it must accept a
+     * device that is reset already. A device that breaks down is not reset by that: only its driver does it.
      */
     void (*reset)(void *dev);
 };

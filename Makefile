@@ -54,10 +54,12 @@ $(OUT)/config.mk $(OUT)/config.h: $(OUT)/config.stamp ;
 
 # ---- Sources: whole folders and files, chosen by Kconfig symbols -----------------------------------------------------
 
-dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/attest vmm/oci boot policy policy/launch
+dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/attest boot policy policy/launch
 dirs-$(CONFIG_X86_CORE) += vmm/x86
 dirs-$(CONFIG_SOFTHV) += vmm/softhv
 dirs-$(CONFIG_GUEST_INIT) += guest-init
+dirs-$(CONFIG_AGENT) += guest-init/agent guest-init/container
+dirs-$(CONFIG_OCI) += vmm/oci vmm/pod
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
 run := run run_options run_report attach attach_sink line initramfs vm vcpu exits
 omit-$(if $(CONFIG_RUN),,y) += $(run:%=vmm/%.c) $(run:%=tests/vmm/%_test.c)
@@ -90,6 +92,13 @@ omit-$(if $(CONFIG_X86_SYSTEM),,y) += $(x86-system:%=vmm/x86/%.c) $(wildcard tes
 	tests/fuzz/exec_fuzz.c)
 omit-$(if $(CONFIG_X86_VECTOR),,y) += $(wildcard vmm/x86/exec_vec*.c tests/vmm/x86/exec_vec_test.c)
 
+# Messages of common/proto/, made by nanopb's generator. Headers stand in $(OUT)/proto, which is in the search path.
+protos := $(if $(CONFIG_TTRPC),$(patsubst common/proto/%.proto,%,$(sort $(wildcard common/proto/*.proto common/proto/google/protobuf/*.proto))))
+omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/guest-init/container/*.c tests/fuzz/agent*_fuzz.c)
+omit-$(if $(CONFIG_OCI),,y) += $(wildcard tests/vmm/oci/*.c tests/vmm/pod/*.c tests/fuzz/oci*_fuzz.c tests/fuzz/pod*_fuzz.c)
+omit-$(if $(CONFIG_POD_NET),,y) += $(wildcard vmm/pod/net*.c tests/vmm/pod/net*_test.c)
+omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard common/ttrpc*.c tests/common/ttrpc*_test.c tests/fuzz/ttrpc*_fuzz.c)
+
 mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
 srcs := $(filter-out $(mains) $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
 find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name '$(1)')))
@@ -120,8 +129,10 @@ try = $(shell $(1) -Werror $(2) -c -x c /dev/null -o /dev/null 2>/dev/null && ec
 
 warnings := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion $(WERROR)
-base = -std=c17 -D_GNU_SOURCE -I. -I$(OUT) -include $(OUT)/config.h -isystem $(DEPS)/include -ffile-prefix-map=$(CURDIR)=. \
+base = -std=c17 -D_GNU_SOURCE -I. -I$(OUT) -include $(OUT)/config.h -isystem $(OUT)/proto -isystem $(DEPS)/include $(nanopb) -ffile-prefix-map=$(CURDIR)=. \
 	-ffile-prefix-map=$(abspath $(OUT))=out -ffile-prefix-map=$(DEPS)=deps -g $(warnings) $(EXTRA_CFLAGS)
+# As the library was compiled (scripts/deps).
+nanopb := -DPB_ENABLE_MALLOC=1 -DPB_FIELD_32BIT=1
 # clang before 16 wants a second flag for zeroed locals; a compiler that knows neither goes without.
 zeroed = $(or $(call try,$(1),-ftrivial-auto-var-init=zero),$(call try,$(1),-ftrivial-auto-var-init=zero \
 	-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
@@ -182,15 +193,20 @@ $(OUT)/$(1)/: ; @mkdir -p $$@
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
 	$$(file >$$@.new,$$(if $$(filter %/flags,$$@),$$(CC_$(1)) $$(FLAGS_$(1)),$(srcs) $(testlib)))
 	@cmp -s $$@.new $$@ && rm $$@.new || mv $$@.new $$@
-$(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/version.h
+$(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/version.h $(OUT)/proto/ok
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+# What the generator writes is not judged by our warnings.
+$(OUT)/$(1)/proto/%.o: $(OUT)/proto/ok $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -w -c $(OUT)/proto/$$*.pb.c -o $$@
 # Archives are made anew so that a file no longer chosen leaves them.
 $(OUT)/$(1)/boot/builtin.o: boot/builtin.S $(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init)
 	@mkdir -p $$(@D)
 	$$(Q)gcc -c -Wa,--fatal-warnings $(if $(CONFIG_GUEST_INIT),-DGUEST_INIT='"$(OUT)/guest-init"') $$< -o $$@
-$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(OUT)/$(1)/boot/builtin.o
+$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(protos:%=$(OUT)/$(1)/proto/%.o) $(OUT)/$(1)/boot/builtin.o
 $(OUT)/$(1)/libtest.a: $(call objects,$(1),$(testlib))
 $(OUT)/$(1)/%.a: $(OUT)/$(1)/members
 	$$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
@@ -206,6 +222,12 @@ $(DEPS)/ok: | scripts/deps
 
 # ---- The program -----------------------------------------------------------------------------------------------------
 
+$(OUT)/proto/ok: $(protos:%=common/proto/%.proto) $(wildcard common/proto/*.options) $(OUT)/config.stamp $(DEPS)/ok
+	@mkdir -p $(@D)
+	$(if $(protos),$(call say,PROTO,$(@D)))
+	$(if $(protos),$(Q)cd common/proto && /usr/bin/python3 -B $(DEPS)/nanopb/nanopb_generator.py -q -D $(abspath $(@D)) $(protos:%=%.proto))
+	@touch $@
+
 # Named after the commit, not after the time: the same commit gives the same bytes.
 $(OUT)/version.h: FORCE
 	@mkdir -p $(@D)
@@ -218,7 +240,7 @@ $(OUT)/caisson: $(OUT)/caisson.debug
 	$(Q)strip --strip-all -o $@ $<
 
 # The first process of guests, which libcaisson.a carries: so it cannot be linked from there.
-$(OUT)/guest-init.debug: $(call objects,musl,$(sort $(wildcard guest-init/*.c common/*.c)))
+$(OUT)/guest-init.debug: $(call objects,musl,$(filter guest-init/% common/%,$(srcs)) guest-init/main.c) $(protos:%=$(OUT)/musl/proto/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 $(OUT)/guest-init: $(OUT)/guest-init.debug

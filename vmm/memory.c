@@ -2,6 +2,7 @@
 #include "vmm/memory.h"
 
 #include <errno.h>
+#include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -38,12 +39,25 @@ static uint8_t *place(uint8_t *at)
     return (uint8_t *)(((uintptr_t)at + GUARD_BYTES - 1) & ~(uintptr_t)(GUARD_BYTES - 1));
 }
 
+/* Up to the next multiple of a large page: never more than the gap behind the range, which is one page long. */
+static int open_huge(struct memory_range *r)
+{
+    size_t bytes = (r->bytes + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB;
+    if (mmap(r->host, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+        return -errno;
+    (void)madvise(r->host, bytes, MADV_DONTDUMP);
+    return 0;
+}
+
 /*
  * Advice, not needed for correctness. Large pages because both the driver and softhv take memory in pieces of 2 MiB as
  * the guest touches it: one fault in place of 512.
  */
-static int open_range(struct memory_range *r)
+static int open_range(struct memory_range *r, bool huge)
 {
+    if (huge)
+        return open_huge(r);
     if (mprotect(r->host, r->bytes, PROT_READ | PROT_WRITE) < 0)
         return -errno;
     (void)madvise(r->host, r->bytes, MADV_DONTDUMP);
@@ -62,7 +76,7 @@ static int map_ranges(struct memory *m, const struct memory_range *ranges, unsig
     for (unsigned i = 0; i < count; i++) {
         m->range[i] = ranges[i];
         m->range[i].host = place(next);
-        int err = open_range(&m->range[i]);
+        int err = open_range(&m->range[i], m->huge);
         if (err != 0)
             return err;
         next = m->range[i].host + ranges[i].bytes + GUARD_BYTES;
@@ -71,21 +85,36 @@ static int map_ranges(struct memory *m, const struct memory_range *ranges, unsig
     return 0;
 }
 
+static int make(struct memory *m, const struct memory_range *ranges, unsigned count, bool huge,
+                const struct err_context *context, struct err *err)
+{
+    uint64_t bytes = total(ranges, count);
+    *m = (struct memory){.mapping_bytes = bytes, .huge = huge};
+    if (bytes == 0)
+        return err_fail_because(err, -EINVAL, context, "the ranges are empty, overlap, or are not whole pages");
+    int code = map_ranges(m, ranges, count);
+    if (code == 0)
+        return 0;
+    memory_fini(m);
+    return err_fail(err, code, context);
+}
+
 int memory_init(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err)
 {
     static const struct err_context context = {
         .attempted = "reserve address space for the guest's memory",
         .what_to_do = "give the guest less memory, or raise the limit of virtual memory (ulimit -v)",
     };
-    uint64_t bytes = total(ranges, count);
-    *m = (struct memory){.mapping_bytes = bytes};
-    if (bytes == 0)
-        return err_fail_because(err, -EINVAL, &context, "the ranges are empty, overlap, or are not whole pages");
-    int code = map_ranges(m, ranges, count);
-    if (code == 0)
-        return 0;
-    memory_fini(m);
-    return err_fail(err, code, &context);
+    return make(m, ranges, count, false, &context, err);
+}
+
+int memory_init_huge(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "take huge pages for the guest's memory",
+        .what_to_do = "set aside more of them on the host (sysctl vm.nr_hugepages, 2 MiB each), or do without",
+    };
+    return make(m, ranges, count, true, &context, err);
 }
 
 void memory_fini(struct memory *m)
@@ -111,6 +140,8 @@ int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset,
     uint8_t *at = memory_at(m, gpa, bytes);
     if (at == NULL || gpa_page_offset(gpa) != 0 || (offset | bytes) % GUEST_PAGE_BYTES != 0)
         return -EINVAL;
+    if (m->huge)
+        return -EOPNOTSUPP;
     if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED)
         return -errno;
     (void)madvise(at, bytes, MADV_DONTDUMP);
@@ -140,6 +171,8 @@ int memory_discard(const struct memory *m, gpa_t gpa, uint64_t bytes)
     uint8_t *at = memory_at(m, gpa, bytes);
     if (at == NULL || bytes == 0 || gpa_page_offset(gpa) != 0 || bytes % GUEST_PAGE_BYTES != 0)
         return -EINVAL;
+    if (m->huge)
+        return -EOPNOTSUPP;
     return madvise(at, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
 }
 

@@ -35,6 +35,7 @@ struct memory {
     unsigned count;
     void *mapping;
     size_t mapping_bytes;
+    bool huge; /* made of huge pages that were set aside on the host */
 };
 
 /*
@@ -42,6 +43,11 @@ struct memory {
  * ranges that are none, -ENOMEM when the host has no such address space. memory_fini ends it.
  */
 int memory_init(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err);
+/*
+ * The same from huge pages of 2 MiB that the host's administrator has set aside; all are reserved now, so that a guest
+ * that touches them cannot meet a shortage. Files are then copied instead of shown, and nothing can be discarded.
+ */
+int memory_init_huge(struct memory *m, const struct memory_range *ranges, unsigned count, struct err *err);
 /* Unmap; the partition must be gone or must not have it any more. Accepts a zeroed one, and zeroes it. */
 void memory_fini(struct memory *m);
 
@@ -53,7 +59,7 @@ uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes);
 /*
  * Show whole pages of a file in place of guest memory, as private copies that are made when somebody writes. gpa,
  * offset, bytes: multiples of the page. Before the partition has the memory. 0, -EINVAL if not all of it lies in one
- * range, or what mmap says, with the memory as it was.
+ * range, -EOPNOTSUPP for memory of huge pages, or what mmap says, with the memory as it was.
  */
 int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset, uint64_t bytes);
 
@@ -63,7 +69,8 @@ bool memory_gpa(const struct memory *m, const uint8_t *host, gpa_t *out);
 /*
  * Give whole pages back to the host; the guest and this process may go on to use them, and find zeroes, or what the
  * file holds by now where one is shown (memory_show_file): nothing that the guest could not read before. 0, -EINVAL if
- * gpa or bytes are no multiples of the page, bytes is 0 or not all lies in one range, or what madvise says. Any thread.
+ * gpa or bytes are no multiples of the page, bytes is 0 or not all lies in one range, -EOPNOTSUPP for memory
+ * of huge pages, or what madvise says. Any thread.
  *
  * Only this process's view is changed. A hypervisor that holds on to the pages it was given (drivers of Linux before
  * 6.19 pin them) would go on to show the guest the old ones, and the two would never meet again: the memory must not be

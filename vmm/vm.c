@@ -125,12 +125,12 @@ static int make_partition(struct vm *vm, struct err *err)
     return code;
 }
 
-static int make_memory(struct vm *vm, const struct boot_image *image, struct err *err)
+static int make_memory(struct vm *vm, const struct boot_image *image, bool huge, struct err *err)
 {
     struct memory_range ranges[MEMORY_RANGES_MAX];
     for (unsigned i = 0; i < image->parts.ram_count; i++)
         ranges[i] = (struct memory_range){.gpa = gpa_make(image->parts.ram[i].gpa), .bytes = image->parts.ram[i].bytes};
-    return memory_init(&vm->memory, ranges, image->parts.ram_count, err);
+    return (huge ? memory_init_huge : memory_init)(&vm->memory, ranges, image->parts.ram_count, err);
 }
 
 static int map_memory(struct vm *vm, struct err *err)
@@ -386,7 +386,7 @@ static int build(struct vm *vm, const struct vm_config *cfg, const struct mshv_p
     int code = make_stop(vm, err);
     code = code != 0 ? code : mshv_device_open(&vm->device, port, err);
     code = code != 0 ? code : make_partition(vm, err);
-    code = code != 0 ? code : make_memory(vm, cfg->image, err);
+    code = code != 0 ? code : make_memory(vm, cfg->image, cfg->hugepages, err);
     code = code != 0 ? code : load_image(vm, cfg, err);
     code = code != 0 ? code : map_memory(vm, err);
     code = code != 0 ? code : make_devices(vm, cfg, err);

@@ -58,6 +58,7 @@ struct vm_config {
     void (*panicked)(void *ctx);    /* the guest reported a panic, on the thread of a VP; NULL: nobody wants to know */
     void *panicked_ctx;
     const struct io_config *io; /* virtio devices, borrowed until vm_fini; NULL: none */
+    bool hugepages;             /* memory from huge pages that are set aside on the host */
     struct log *log;            /* what devices have to say; may be NULL */
     struct rtc_config clock;    /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
 };

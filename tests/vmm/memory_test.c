@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -266,6 +267,46 @@ static void ending_twice_is_harmless(void **state)
     assert_null(memory_at(&m, gpa_make(0), 1));
 }
 
+/* How many huge pages this machine has set aside and free. */
+static long free_huge_pages(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+    if (f != NULL && fscanf(f, "%ld", &pages) != 1)
+        pages = 0;
+    if (f != NULL)
+        fclose(f);
+    return pages;
+}
+
+static const struct memory_range odd[] = {{.bytes = 0x9f000}, {.gpa = {0x100000}, .bytes = 0x301000}};
+
+static void huge_pages_that_are_not_there_are_missed_at_once_with_words(void **state)
+{
+    (void)state;
+    struct memory m;
+    struct err err;
+    const struct memory_range more = {.bytes = (uint64_t)(free_huge_pages() + 1) << 21};
+    assert_true(memory_init_huge(&m, &more, 1, &err) < 0);
+    assert_non_null(strstr(err.text, "vm.nr_hugepages"));
+    assert_null(m.mapping);
+}
+
+static void memory_of_huge_pages_is_neither_shown_nor_discarded(void **state)
+{
+    (void)state;
+    struct memory m;
+    struct err err;
+    if (free_huge_pages() < 3)
+        skip();
+    assert_int_equal(memory_init_huge(&m, odd, 2, &err), 0);
+    assert_true(memory_write(&m, gpa_make(0x400000), "end", 4));
+    assert_int_equal(memory_show_file(&m, gpa_make(0x200000), 0, 0, 0x200000), -EOPNOTSUPP);
+    assert_int_equal(memory_discard(&m, gpa_make(0x200000), 0x200000), -EOPNOTSUPP);
+    assert_memory_equal(memory_at(&m, gpa_make(0x400000), 4), "end", 4);
+    memory_fini(&m);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -287,6 +328,8 @@ int main(void)
         cmocka_unit_test(only_whole_pages_of_one_range_are_discarded),
         cmocka_unit_test(a_discarded_page_of_a_shown_file_is_the_files_again),
         cmocka_unit_test(ending_twice_is_harmless),
+        cmocka_unit_test(huge_pages_that_are_not_there_are_missed_at_once_with_words),
+        cmocka_unit_test(memory_of_huge_pages_is_neither_shown_nor_discarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

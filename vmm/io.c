@@ -173,6 +173,11 @@ static void end_device(struct io_device *d)
         d->free_backend(d->backend);
 }
 
+struct fs *io_exports(struct io *io)
+{
+    return io == NULL ? NULL : io->exports;
+}
+
 void io_fini(struct io *io)
 {
     if (io == NULL)

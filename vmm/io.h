@@ -52,7 +52,8 @@ struct io_disk {
 enum io_cache { IO_CACHE_NONE, IO_CACHE_AUTO, IO_CACHE_ALWAYS };
 
 struct io_share {
-    const char *tag, *path;
+    const char *tag, *path; /* path: NULL with exports */
+    bool exports;           /* no folder, but what is exported while the machine runs: io_exports */
     bool read_only;
     enum io_cache cache;
     unsigned queues;
@@ -76,6 +77,7 @@ struct io_config {
     struct io_vsock vsock;
     bool rng;
     bool balloon;
+    bool balloon_optional;  /* go on without one where the host cannot have it */
     uint64_t balloon_bytes; /* that the guest is asked to give back */
     struct io_disk disks[IO_DISKS_MAX];
     unsigned disk_count;
@@ -118,5 +120,10 @@ int io_build(const struct io_config *config, const struct io_machine *machine, s
 int io_start(struct io *io, struct err *err);
 void io_stop(struct io *io);
 void io_fini(struct io *io);
+
+struct fs;
+
+/* The first share with exports, for fs_export_add (fs.h) until io_fini; NULL: there is none. Any thread. */
+struct fs *io_exports(struct io *io);
 
 #endif

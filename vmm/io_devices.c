@@ -189,6 +189,7 @@ static int new_fs(struct io *io, unsigned i, int root_fd, struct fs **out, struc
                             .log = io->machine.log,
                             .tag = asked->tag,
                             .root_fd = root_fd,
+                            .exports = asked->exports,
                             .read_only = asked->read_only,
                             .cache = caches[asked->cache],
                             .as_root = geteuid() == 0};
@@ -200,13 +201,17 @@ static int add_share(struct io *io, unsigned i, struct err *err)
 {
     struct io_device *d = io_next_device(io);
     struct fs *fs;
-    int fd = open_folder(io->cfg->shares[i].path, err);
-    if (fd < 0)
+    const struct io_share *asked = &io->cfg->shares[i];
+    int fd = asked->exports ? -1 : open_folder(asked->path, err);
+    if (fd < 0 && !asked->exports)
         return fd;
     int code = new_fs(io, i, fd, &fs, err);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     if (code < 0)
         return code;
+    if (asked->exports && io->exports == NULL)
+        io->exports = fs;
     *d = (struct io_device){.virtio = fs_virtio(fs), .self = fs, .free = free_fs};
     return io_plug(io, d, DEVICE_FS, i, err);
 }
@@ -287,6 +292,11 @@ static int add_all(struct io *io, adder *add, unsigned count, struct err *err)
     return code;
 }
 
+static bool wants_balloon(const struct io *io)
+{
+    return io->cfg->balloon && (!io->cfg->balloon_optional || io->machine.partition->features_applied);
+}
+
 /* Functions of kinds that the build leaves out are not referred to. */
 int io_add_devices(struct io *io, struct err *err)
 {
@@ -298,7 +308,7 @@ int io_add_devices(struct io *io, struct err *err)
         code = add_vsock(io, err);
     if (CONFIG_VIRTIO_RNG && code == 0 && c->rng)
         code = add_rng(io, err);
-    if (CONFIG_VIRTIO_BALLOON && code == 0 && c->balloon)
+    if (CONFIG_VIRTIO_BALLOON && code == 0 && wants_balloon(io))
         code = add_balloon(io, err);
     if (CONFIG_VIRTIO_BLK && code == 0)
         code = add_all(io, add_disk, c->disk_count, err);

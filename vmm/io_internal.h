@@ -39,6 +39,7 @@ struct io {
     unsigned loop_count;
     struct io_device devices[IO_DEVICES_MAX];
     unsigned device_count;
+    struct fs *exports; /* the first share that is for them, or NULL */
 };
 
 /* A thread of its own: "io-blk0.1" is the second queue of the first disk. NULL, with *err. */

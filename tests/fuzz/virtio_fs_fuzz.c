@@ -3,14 +3,15 @@
  *
  * Fuzz target: a guest that speaks FUSE to a shared folder, while the host changes what is in it.
  *
- * Input: one byte of configuration, then actions. Low 2 bits of an action's first byte: 0, 1 a request; 2 the host does
- * something in the folder; 3 the driver does something to registers and rings. A request has the opcode (1 byte), the
- * node (1 byte: an index of what was told before, or else a number), flags (1 byte: low 4 bits: the room for the
- * answer; 16: the first 8 bytes of the argument are replaced by a handle; 32: the header lies; 64: the argument comes
- * in pieces; 128: on the urgent queue), its length (1 byte) and that many bytes of argument.
+ * Input: one byte of configuration (32: exports instead of one folder), then actions. Low 2 bits of an action's first
+ * byte: 0, 1 a request; 2 the host does something in the folder, or to what is exported; 3 the driver does something to
+ * registers and rings. A request has the opcode (1 byte), the node (1 byte: an index of what was told before, or else a
+ * number), flags (1 byte: low 4 bits: the room for the answer; 16: the first 8 bytes of the argument are replaced by a
+ * handle; 32: the header lies; 64: the argument comes in pieces; 128: on the urgent queue), its length (1 byte) and
+ * that many bytes of argument.
  *
- * Checked: nothing outside of the folder changes, whatever happens; answers are as long as they say and fit where they
- * were posted; the process has as many descriptors in the end as before.
+ * Checked: nothing outside of the folder and nothing in a read-only export changes, whatever happens; answers are as
+ * long as they say and fit where they were posted; the process has as many descriptors in the end as before.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ROOM_MAX    65536u
 #define ACTIONS_MAX 200u
 #define SECRET      "not for guests"
+#define SEALED      4 /* what must be the same in the end */
 
 struct input {
     const uint8_t *data;
@@ -82,6 +84,8 @@ static void populate(struct world *w)
         abort();
     w->outside = open(w->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     put(w->outside, "secret", SECRET);
+    (void)mkdirat(w->outside, "sealed", 0755);
+    put(w->outside, "sealed/file", SECRET);
     (void)mkdirat(w->outside, "tree", 0755);
     w->tree = openat(w->outside, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     put(w->tree, "a", "first");
@@ -91,8 +95,34 @@ static void populate(struct world *w)
     (void)mknodat(w->tree, "f", S_IFIFO | 0644, 0);
 }
 
+/* "t" is the tree, "a" its file, "r" a folder that may only be read. */
+static void export_one(struct world *w, const char *name, const char *path, bool read_only)
+{
+    int fd = openat(w->outside, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)fs_export_add(w->fs, name, fd, read_only);
+    close(fd);
+}
+
+static void act_on_exports(struct world *w, uint8_t what)
+{
+    switch (what % 6) {
+    case 0: export_one(w, "t", "tree", false); break;
+    case 1: export_one(w, "a", "tree/a", false); break;
+    case 2: export_one(w, "r", "sealed", true); break;
+    case 3: (void)fs_export_remove(w->fs, "t"); break;
+    case 4: (void)fs_export_remove(w->fs, "a"); break;
+    default: (void)fs_export_remove(w->fs, "r"); break;
+    }
+}
+
 static void act_as_host(struct world *w, uint8_t what)
 {
+    if (w->config.exports && what >= 32) {
+        act_on_exports(w, what);
+        return;
+    }
     switch (what % 8) {
     case 0:
         (void)unlinkat(w->tree, "a", 0);
@@ -240,7 +270,8 @@ static void start(struct world *w, uint8_t configuration)
                                    .loops = {&w->d.loop, &w->d.loop},
                                    .queues = 1,
                                    .tag = "fuzz",
-                                   .root_fd = w->tree,
+                                   .root_fd = (configuration & 32) != 0 ? -1 : w->tree,
+                                   .exports = (configuration & 32) != 0,
                                    .read_only = (configuration & 1) != 0,
                                    .locks = (configuration & 2) != 0,
                                    .one_device = (configuration & 4) != 0,
@@ -249,6 +280,8 @@ static void start(struct world *w, uint8_t configuration)
                                    .nodes_max = 8};
     int code = fs_new(&w->config, &w->fs, NULL);
     require(code == 0);
+    for (uint8_t i = 0; w->config.exports && i < 3; i++)
+        act_on_exports(w, i);
     vdrv_attach(&w->d, fs_virtio(w->fs));
     begin(w);
 }
@@ -269,11 +302,18 @@ static void run(struct world *w, struct input *in)
     vdrv_fini(&w->d);
 }
 
+static void look(const struct world *w, struct stat st[SEALED])
+{
+    static const char *const names[SEALED] = {".", "secret", "sealed", "sealed/file"};
+    for (unsigned i = 0; i < SEALED; i++)
+        require(fstatat(w->outside, names[i], &st[i], AT_SYMLINK_NOFOLLOW) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct rlimit limit = {.rlim_cur = 1u << 20, .rlim_max = RLIM_INFINITY};
     struct input in = {.data = data, .size = size};
-    struct stat before[2], after[2];
+    struct stat before[SEALED], after[SEALED];
     char secret[32] = "";
     /* Files of the folder stay small, whatever is asked for; libFuzzer's own are smaller still. */
     (void)signal(SIGXFSZ, SIG_IGN);
@@ -282,10 +322,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world *w = calloc(1, sizeof(*w));
     require(w != NULL);
     populate(w);
-    require(fstat(w->outside, &before[0]) == 0 && fstatat(w->outside, "secret", &before[1], 0) == 0);
+    look(w, before);
     run(w, &in);
-    require(fstat(w->outside, &after[0]) == 0 && fstatat(w->outside, "secret", &after[1], 0) == 0);
-    for (unsigned i = 0; i < 2; i++) {
+    look(w, after);
+    for (unsigned i = 0; i < SEALED; i++) {
         require(before[i].st_mode == after[i].st_mode && before[i].st_uid == after[i].st_uid);
         require(before[i].st_nlink == after[i].st_nlink && before[i].st_gid == after[i].st_gid);
         require(before[i].st_mtim.tv_nsec == after[i].st_mtim.tv_nsec);

@@ -80,7 +80,7 @@ void fs_rig_start_silent(struct fs_rig *r, const struct fs_config *config)
         c.loops[i] = &r->d.loop;
     c.queues = c.queues != 0 ? c.queues : 1;
     c.tag = c.tag != NULL ? c.tag : "shared";
-    c.root_fd = r->tree;
+    c.root_fd = c.exports ? -1 : r->tree;
     require(fs_new(&c, &r->fs, NULL) == 0);
     vdrv_attach(&r->d, fs_virtio(r->fs));
     require(vdrv_start(&r->d, 0));

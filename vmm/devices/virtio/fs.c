@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "vmm/devices/virtio/fs_request.h"
+#include "vmm/devices/virtio/fs_ops.h"
 
 #define URGENT_QUEUE 0u
 #define BUDGET       4 /* requests can take as long as the disk does: what is done is shown soon */
@@ -107,4 +107,37 @@ void fs_free(struct fs *fs)
 struct virtio *fs_virtio(struct fs *fs)
 {
     return &fs->virtio;
+}
+
+/* ---- Exports ---- */
+
+int fs_export_add(struct fs *fs, const char *name, int fd, bool read_only)
+{
+    struct fs_export *e;
+    if (fs->server.whole != NULL || fs_check_component(name) < 0)
+        return -EINVAL;
+    int code = fs_export_new(&fs->server.host, fd, false, &e);
+    if (code < 0)
+        return code;
+    e->read_only = read_only;
+    fs_server_note_device(&fs->server, e);
+    code = fs_exports_add(&fs->server.exports, name, e);
+    if (code < 0)
+        fs_export_drop(e);
+    return code;
+}
+
+int fs_export_remove(struct fs *fs, const char *name)
+{
+    return fs_exports_remove(&fs->server.exports, name);
+}
+
+void fs_export_list(struct fs *fs, void (*each)(void *ctx, const char *name, bool read_only), void *ctx)
+{
+    struct fs_export *e;
+    for (uint64_t serial = 0; (e = fs_exports_next(&fs->server.exports, serial)) != NULL;) {
+        each(ctx, e->name, e->read_only);
+        serial = e->serial + 1;
+        fs_export_drop(e);
+    }
 }

@@ -9,10 +9,14 @@
  *     fs_ops_*.c     what each request does, by family
  *     fs_inode.c     nodes: what the guest knows by a number, and the object of the host behind it
  *     fs_handle.c    open files and folders
+ *     fs_export.c    what of the host is shown: a folder, or exports under names
  *     fs_host.c      the only way to the host's files: by descriptor and one name, never by a path
  *
  * Whatever names the guest sends and whatever moves on the host meanwhile, nothing outside of the folder is reached:
  * symbolic links are never followed on the host, and devices, FIFOs and sockets are shown but never opened.
+ *
+ * Instead of one folder there may be exports: folders and files of the host under names of their own, in a root folder
+ * that is empty at first and cannot be changed by the guest. They come and go while the guest runs.
  *
  * Threads: each queue is served on its own loop under its own lock; nodes and handles have a lock each, which is held
  * for table work only and never during host I/O.
@@ -28,11 +32,12 @@
 #define FS_REQUEST_QUEUES_MAX 4u
 #define FS_QUEUE_SIZE         1024u
 
-#define FS_NODES_DEFAULT  (512u << 10) /* about 110 MiB when a guest uses them all */
+#define FS_NODES_DEFAULT  (512u << 10) /* about 120 MiB when a guest uses them all */
 #define FS_NODES_MAX      (1u << 20)
 #define FS_BUDGET_DEFAULT 2048u
 #define FS_BUDGET_MIN     64u
 #define FS_HANDLES_MAX    4096u
+#define FS_EXPORTS_MAX    256u
 
 /* For how long the guest may believe what it was told. */
 enum fs_cache {
@@ -50,6 +55,7 @@ struct fs_config {
     const char *tag; /* what the guest mounts: 1 to FS_TAG_BYTES bytes */
     /* The folder: a descriptor opened with O_DIRECTORY, O_PATH or not. Only used in fs_new, which keeps its own. */
     int root_fd;
+    bool exports;   /* no folder, but what fs_export_add adds; root_fd is -1 */
     bool read_only; /* all that would change something is EROFS before the host hears of it */
     enum fs_cache cache;
     /*
@@ -71,12 +77,30 @@ struct fs;
 
 /*
  * Make the device; free it when no VP and no loop runs. The process has at most fd_budget + 2 * FS_HANDLES_MAX + a few
- * descriptors open for it. Call it in the process that serves (not before a fork), with a procfs at /proc; afterwards
- * /proc may go. 0, or -errno with *err: -EINVAL for a configuration that makes no sense, -EPERM for as_root without
- * being root, or what the host said about the folder.
+ * descriptors open for it, and 3 for each export. Call it in the process that serves (not before a fork), with a procfs
+ * at /proc; afterwards /proc may go. 0, or -errno with *err: -EINVAL for a configuration that makes no sense, -EPERM
+ * for as_root without being root, or what the host said about the folder.
  */
 int fs_new(const struct fs_config *config, struct fs **out, struct err *err);
 void fs_free(struct fs *fs);
 struct virtio *fs_virtio(struct fs *fs);
+
+/*
+ * Show a folder or a regular file of the host under a name in the root folder. name: 1 to 255 bytes, one component, not
+ * "." or "..". fd: opened with O_PATH or more; borrowed. read_only: nothing below it can be changed by this way.
+ *
+ * The guest sees it at once: names in the root folder are never cached. What is mounted below a folder is seen, too.
+ * The same object of the host under two names is two objects for the guest, and nothing can be moved or linked from one
+ * export to another (EXDEV). Any thread. 0; -EINVAL: a bad name, or neither folder nor regular file, or the device is
+ * not for exports; -EEXIST; -ENOSPC: there are FS_EXPORTS_MAX; or what the host says.
+ */
+int fs_export_add(struct fs *fs, const char *name, int fd, bool read_only);
+/*
+ * Take the name away. What the guest uses of it goes on until the guest forgets it, and then its descriptors are
+ * closed. Any thread. 0; -ENOENT: there is none of this name.
+ */
+int fs_export_remove(struct fs *fs, const char *name);
+/* Their names, in the order in which they came: calls `each` for each; any thread. `each` may not add or remove. */
+void fs_export_list(struct fs *fs, void (*each)(void *ctx, const char *name, bool read_only), void *ctx);
 
 #endif

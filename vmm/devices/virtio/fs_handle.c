@@ -29,7 +29,8 @@ void fs_handles_fini(struct fs_handles *h)
 
 static void end(struct fs_handles *h, struct fs_handle *handle)
 {
-    close(handle->fd);
+    if (handle->fd >= 0)
+        close(handle->fd);
     fs_node_done(h->nodes, handle->node);
     pthread_mutex_destroy(&handle->reading);
     free(handle);
@@ -39,7 +40,8 @@ int fs_handle_add(struct fs_handles *h, enum fs_handle_kind kind, struct fs_node
 {
     struct fs_handle *handle = calloc(1, sizeof(*handle));
     if (handle == NULL) {
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return -ENOMEM;
     }
     *handle = (struct fs_handle){.kind = kind, .fd = fd, .node = node, .pins = 1};

@@ -17,7 +17,7 @@ enum fs_handle_kind { FS_HANDLE_FILE, FS_HANDLE_FOLDER };
 struct fs_handle {
     uint64_t id;
     enum fs_handle_kind kind;
-    int fd; /* opened to be read or written */
+    int fd; /* opened to be read or written; -1: the root of exports */
     struct fs_node *node;
     pthread_mutex_t reading;
     unsigned pins; /* requests in progress, and 1 while the guest has it open */

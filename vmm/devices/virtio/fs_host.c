@@ -17,7 +17,7 @@
 #define PROC_FD "/proc/self/fd"
 
 /* STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID: the header that has them disagrees with some C libraries'. */
-#define STATX_WANTED (0x7ffu | 0x800u | 0x1000u)
+#define STATX_WANTED (FS_STATX_BASIC | 0x800u | 0x1000u)
 
 /* ---- Objects ---- */
 
@@ -62,11 +62,8 @@ static int describe(int fd, struct fs_object *out)
         return code;
     }
     const struct fs_statx *st = &out->st;
-    out->ident = (struct fs_ident){.device = (uint64_t)st->dev_major << 32 | st->dev_minor,
-                                   .ino = st->ino,
-                                   .mount = st->mount,
-                                   .btime = st->btime,
-                                   .type = st->mode & S_IFMT};
+    out->ident = (struct fs_ident){
+        .device = fs_device_of(st), .ino = st->ino, .mount = st->mount, .btime = st->btime, .type = st->mode & S_IFMT};
     read_key(fd, &out->ident);
     return 0;
 }
@@ -83,14 +80,14 @@ int fs_object_of(const struct fs_host *h, int fd, struct fs_object *out)
     return again < 0 ? -errno : describe(again, out);
 }
 
-int fs_object_by_key(const struct fs_host *h, const struct fs_ident *ident, struct fs_object *out)
+int fs_object_by_key(const struct fs_base *b, const struct fs_ident *ident, struct fs_object *out)
 {
     union key key = {.handle = {.handle_bytes = ident->key_bytes, .handle_type = ident->key_type}};
     /* The key says nothing about mounts: behind another one there may be other rights. */
-    if (!h->by_key || ident->key_bytes == 0 || ident->mount != h->mount_id)
+    if (!b->by_key || ident->key_bytes == 0 || ident->mount != b->mount_id)
         return -ESTALE;
     memcpy(key.bytes + sizeof(struct file_handle), ident->key, ident->key_bytes);
-    int fd = open_by_handle_at(h->mount, &key.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_by_handle_at(b->mount, &key.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == EMFILE || errno == ENFILE ? -errno : -ESTALE;
     int code = describe(fd, out);
@@ -130,17 +127,6 @@ int fs_host_create(const struct fs_host *h, int dir, const char *name, int flags
 
 /* ---- Life ---- */
 
-/* Whether keys lead back: that takes a right (CAP_DAC_READ_SEARCH) and a file system that can. */
-static bool try_keys(struct fs_host *h, const struct fs_ident *root)
-{
-    struct fs_object again;
-    h->by_key = true;
-    if (fs_object_by_key(h, root, &again) < 0)
-        return false;
-    close(again.fd);
-    return true;
-}
-
 static int open_proc(struct fs_host *h)
 {
     struct statfs st;
@@ -150,47 +136,22 @@ static int open_proc(struct fs_host *h)
     return (uint64_t)st.f_type == PROC_SUPER_MAGIC ? 0 : -ENOTTY;
 }
 
-static int open_root(struct fs_host *h, int root_fd)
-{
-    struct fs_object root;
-    h->root = open_name(root_fd, ".", O_PATH | O_DIRECTORY, 0, h->resolve);
-    if (h->root < 0)
-        return h->root;
-    h->mount = open_name(root_fd, ".", O_RDONLY | O_DIRECTORY, 0, h->resolve);
-    if (h->mount < 0)
-        return h->mount;
-    int code = fs_object_at(h, h->root, ".", &root);
-    if (code < 0)
-        return code;
-    h->mount_id = root.ident.mount;
-    h->by_key = try_keys(h, &root.ident);
-    close(root.fd);
-    return 0;
-}
-
 int fs_host_init(struct fs_host *h, const struct fs_host_config *config, struct err *err)
 {
     static const struct err_context proc = {
         .attempted = "open", .on_what = PROC_FD, .what_to_do = "mount a procfs at /proc before a folder is shared"};
-    static const struct err_context root = {
-        .attempted = "open the folder to be shared",
-        .what_to_do = "name a folder that this user may enter and read, on a kernel from 5.8 on"};
     static const struct err_context user = {.attempted = "share a folder with the owners that the guest asks for",
                                             .what_to_do =
                                                 "start the monitor as root, or share the folder as this user"};
-    *h = (struct fs_host){.root = -1, .mount = -1, .proc = -1, .as_root = config->as_root};
+    *h = (struct fs_host){.proc = -1, .as_root = config->as_root};
     h->resolve =
         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (config->one_device ? RESOLVE_NO_XDEV : 0);
-    const struct err_context *context = &user;
-    int code = config->as_root && geteuid() != 0 ? -EPERM : 0;
-    if (code == 0)
-        context = &proc, code = open_proc(h);
-    if (code == 0)
-        context = &root, code = open_root(h, config->root_fd);
+    bool allowed = !config->as_root || geteuid() == 0;
+    int code = allowed ? open_proc(h) : -EPERM;
     if (code == 0)
         return 0;
     fs_host_fini(h);
-    return err_fail(err, code, context);
+    return err_fail(err, code, allowed ? &proc : &user);
 }
 
 static void shut(int fd)
@@ -203,10 +164,60 @@ void fs_host_fini(struct fs_host *h)
 {
     if (h->resolve == 0)
         return;
-    shut(h->root);
-    shut(h->mount);
     shut(h->proc);
-    *h = (struct fs_host){.root = 0};
+    *h = (struct fs_host){.proc = 0};
+}
+
+/* ---- Bases ---- */
+
+/* Whether keys lead back: that takes a right (CAP_DAC_READ_SEARCH) and a file system that can. */
+static bool try_keys(struct fs_base *b, const struct fs_ident *ident)
+{
+    struct fs_object again;
+    b->by_key = true;
+    if (fs_object_by_key(b, ident, &again) < 0)
+        return false;
+    close(again.fd);
+    return true;
+}
+
+static int open_folder(const struct fs_host *h, bool whole, const struct fs_ident *ident, struct fs_base *b)
+{
+    b->mount = open_name(b->fd, ".", O_RDONLY | O_DIRECTORY, 0, h->resolve);
+    if (b->mount < 0 && whole)
+        return b->mount;
+    b->by_key = b->mount >= 0 && try_keys(b, ident);
+    return 0;
+}
+
+static int open_base(const struct fs_host *h, bool whole, const struct fs_ident *ident, struct fs_base *b)
+{
+    if (ident->type == S_IFDIR)
+        return open_folder(h, whole, ident, b);
+    if (whole)
+        return -ENOTDIR;
+    return ident->type == S_IFREG ? 0 : -EINVAL;
+}
+
+int fs_base_open(const struct fs_host *h, int fd, bool whole, struct fs_base *out)
+{
+    struct fs_object object;
+    *out = (struct fs_base){.fd = -1, .mount = -1};
+    int code = fcntl(fd, F_GETFD) < 0 ? -errno : fs_object_of(h, fd, &object);
+    if (code < 0)
+        return code;
+    *out = (struct fs_base){.fd = object.fd, .mount = -1, .mount_id = object.ident.mount};
+    code = open_base(h, whole, &object.ident, out);
+    if (code < 0)
+        fs_base_close(out);
+    return code;
+}
+
+void fs_base_close(struct fs_base *b)
+{
+    shut(b->fd);
+    shut(b->mount);
+    *b = (struct fs_base){.fd = -1, .mount = -1};
 }
 
 /* ---- Rights: of the thread, so by system calls and not by the C library, which changes those of all threads ---- */

@@ -23,12 +23,16 @@
 #define FS_NAME_MAX  255u
 
 struct fs_host {
-    int root;         /* the folder, O_PATH */
-    int mount;        /* the same, to be read */
     int proc;         /* /proc/self/fd */
     uint64_t resolve; /* RESOLVE_* for one name */
-    uint64_t mount_id;
     bool as_root;
+};
+
+/* A folder, or a file, under which the guest is shown what there is. */
+struct fs_base {
+    int fd;    /* O_PATH */
+    int mount; /* the folder again, to be read; -1: a file, or it may not be read */
+    uint64_t mount_id;
     bool by_key; /* objects on the folder's mount can be opened by key */
 };
 
@@ -50,7 +54,6 @@ struct fs_object {
 };
 
 struct fs_host_config {
-    int root_fd;
     bool as_root, one_device;
 };
 
@@ -58,13 +61,27 @@ struct fs_host_config {
 int fs_host_init(struct fs_host *h, const struct fs_host_config *config, struct err *err);
 void fs_host_fini(struct fs_host *h);
 
+/*
+ * Take a base of a descriptor, which is borrowed. whole: it has to be a folder that can be read. 0, or -errno with *out
+ * as after fs_base_close: -EINVAL, -ENOTDIR: it is nothing of the kind.
+ */
+int fs_base_open(const struct fs_host *h, int fd, bool whole, struct fs_base *out);
+/* Accepts one that was closed. */
+void fs_base_close(struct fs_base *b);
+
 /* The object that a name in a folder stands for, or one that a descriptor stands for. 0 or -errno. */
 int fs_object_at(const struct fs_host *h, int dir, const char *name, struct fs_object *out);
 int fs_object_of(const struct fs_host *h, int fd, struct fs_object *out);
-/* The object with this identity, by its key. -ESTALE: there is none, or no way to it. */
-int fs_object_by_key(const struct fs_host *h, const struct fs_ident *ident, struct fs_object *out);
+/* The object with this identity below a base, by its key. -ESTALE: there is none, or no way to it. */
+int fs_object_by_key(const struct fs_base *b, const struct fs_ident *ident, struct fs_object *out);
 /* Are two the same, if one of them may have gone and its inode number be used again? */
 bool fs_ident_same(const struct fs_ident *a, const struct fs_ident *b);
+
+/* The device in attributes, as identities have it. */
+static inline uint64_t fs_device_of(const struct fs_statx *st)
+{
+    return (uint64_t)st->dev_major << 32 | st->dev_minor;
+}
 
 /* Attributes of any descriptor. 0 or -errno. */
 int fs_host_stat(int fd, struct fs_statx *out);

@@ -14,6 +14,7 @@
 
 /* ---- Lists, under the lock. By age: nodes that have a descriptor and are not pinned ---- */
 
+/* One object may lie in several exports, and is found with other rights in each: it has a node for each of them. */
 static struct fs_node **bucket_of(struct fs_nodes *n, const struct fs_ident *ident)
 {
     uint64_t hash = (ident->ino ^ ident->device << 17 ^ ident->mount << 40) * UINT64_C(0x9e3779b97f4a7c15);
@@ -73,6 +74,7 @@ static void clear_away(struct rest *rest)
         rest->dead = node->hash_next;
         if (node->fd >= 0)
             close(node->fd);
+        fs_export_drop(node->export);
         free(node->name);
         free(node);
     }
@@ -152,7 +154,7 @@ static void cut_circle(struct fs_node *node, struct fs_node *parent)
 static void set_place(struct fs_nodes *n, struct fs_node *node, struct fs_node *parent, char **name, struct rest *rest)
 {
     struct fs_node *before = node->parent;
-    if (*name == NULL || node == parent)
+    if (*name == NULL || node == parent || node->top)
         return;
     if (before == parent && strcmp(node->name, *name) == 0)
         return;
@@ -168,9 +170,11 @@ static void set_place(struct fs_nodes *n, struct fs_node *node, struct fs_node *
     drop(n, before, rest);
 }
 
-static struct fs_node *find(struct fs_nodes *n, const struct fs_ident *ident)
+static struct fs_node *find(struct fs_nodes *n, const struct fs_export *e, const struct fs_ident *ident)
 {
     for (struct fs_node *node = *bucket_of(n, ident); node != NULL; node = node->hash_next) {
+        if (node->export != e)
+            continue;
         if (node->ident.ino != ident->ino || node->ident.device != ident->device || node->ident.mount != ident->mount)
             continue;
         /* An open descriptor keeps the inode number from being used again. */
@@ -184,7 +188,7 @@ static struct fs_node *find(struct fs_nodes *n, const struct fs_ident *ident)
 
 /* ---- Finding an object again ---- */
 
-/* One object to be found: a name in a folder; both nodes are pinned. */
+/* One object to be found: a name in a folder, or an export (folder NULL); the nodes are pinned. */
 struct step {
     struct fs_node *folder, *node;
     char name[FS_NAME_MAX + 1];
@@ -197,13 +201,14 @@ static int plan_step(struct fs_nodes *n, struct fs_node *node, struct step *step
     while (node->parent != NULL && node->parent->fd < 0)
         if (node = node->parent, ++depth > DEPTH_MAX)
             return -ESTALE;
-    if (node->parent == NULL)
+    if (node->parent == NULL && !node->top)
         return -ESTALE;
-    step->folder = node->parent;
-    step->node = node;
+    *step = (struct step){.folder = node->parent, .node = node};
+    pin(n, step->node);
+    if (step->folder == NULL)
+        return 0;
     (void)strcpy(step->name, node->name);
     pin(n, step->folder);
-    pin(n, step->node);
     return 0;
 }
 
@@ -211,7 +216,8 @@ static int take_step(struct fs_nodes *n, struct step *step)
 {
     struct fs_object object;
     struct rest rest = {.count = 0};
-    int code = fs_object_at(n->host, step->folder->fd, step->name, &object);
+    int code = step->folder == NULL ? fs_object_of(n->host, step->node->export->base.fd, &object)
+                                    : fs_object_at(n->host, step->folder->fd, step->name, &object);
     pthread_mutex_lock(&n->lock);
     if (code == 0 && fs_ident_same(&object.ident, &step->node->ident)) {
         give_fd(step->node, object.fd, &rest);
@@ -220,7 +226,8 @@ static int take_step(struct fs_nodes *n, struct step *step)
             rest.fd[rest.count++] = object.fd;
         code = -ESTALE;
     }
-    unpin(n, step->folder, &rest);
+    if (step->folder != NULL)
+        unpin(n, step->folder, &rest);
     unpin(n, step->node, &rest);
     pthread_mutex_unlock(&n->lock);
     clear_away(&rest);
@@ -248,7 +255,7 @@ static int find_again(struct fs_nodes *n, struct fs_node *node)
 {
     struct fs_object object;
     struct rest rest = {.count = 0};
-    int code = fs_object_by_key(n->host, &node->ident, &object);
+    int code = fs_object_by_key(&node->export->base, &node->ident, &object);
     if (code == -ESTALE)
         return find_by_name(n, node);
     if (code < 0)
@@ -275,7 +282,7 @@ int fs_node_use(struct fs_nodes *n, uint64_t id, struct fs_node **out)
     bool open = false;
     if (node != NULL) {
         pin(n, node);
-        open = node->fd >= 0;
+        open = node->fd >= 0 || node == n->root;
     }
     pthread_mutex_unlock(&n->lock);
     if (node == NULL)
@@ -305,11 +312,12 @@ void fs_node_pin(struct fs_nodes *n, struct fs_node *node)
 }
 
 /* Add a node for an object that has none. */
-static bool add(struct fs_nodes *n, struct fs_node *node, const struct fs_object *object)
+static bool add(struct fs_nodes *n, struct fs_node *node, struct fs_export *e, const struct fs_object *object)
 {
     node->id = fs_table_add(&n->table, node);
     if (node->id == 0)
         return false;
+    node->export = fs_export_hold(e);
     node->ident = object->ident;
     node->fd = object->fd;
     node->pins = 1;
@@ -317,15 +325,15 @@ static bool add(struct fs_nodes *n, struct fs_node *node, const struct fs_object
     return true;
 }
 
-/* Under the lock. Uses *fresh and *name, or leaves them. */
-static struct fs_node *enter(struct fs_nodes *n, const struct fs_object *object, struct fs_node **fresh,
-                             struct rest *rest)
+/* Under the lock. Uses *fresh, or leaves it. */
+static struct fs_node *enter(struct fs_nodes *n, struct fs_export *e, const struct fs_object *object,
+                             struct fs_node **fresh, struct rest *rest)
 {
-    struct fs_node *node = find(n, &object->ident);
+    struct fs_node *node = find(n, e, &object->ident);
     if (node != NULL) {
         pin(n, node);
         give_fd(node, object->fd, rest);
-    } else if (add(n, *fresh, object)) {
+    } else if (add(n, *fresh, e, object)) {
         node = *fresh;
         *fresh = NULL;
     } else {
@@ -347,7 +355,7 @@ int fs_node_enter(struct fs_nodes *n, struct fs_node *parent, const char *name, 
         return -ENOMEM;
     }
     pthread_mutex_lock(&n->lock);
-    struct fs_node *node = enter(n, object, &fresh, &rest);
+    struct fs_node *node = enter(n, parent->export, object, &fresh, &rest);
     if (node != NULL) {
         node->lookups++;
         set_place(n, node, parent, &copy, &rest);
@@ -358,6 +366,35 @@ int fs_node_enter(struct fs_nodes *n, struct fs_node *parent, const char *name, 
     free(copy);
     *out = node;
     return node == NULL ? -ENOMEM : 0;
+}
+
+int fs_node_enter_export(struct fs_nodes *n, struct fs_export *e, struct fs_object *object, struct fs_node **out)
+{
+    struct rest rest = {.count = 0};
+    struct fs_node *fresh = calloc(1, sizeof(*fresh));
+    if (fresh == NULL) {
+        close(object->fd);
+        return -ENOMEM;
+    }
+    fresh->top = true;
+    pthread_mutex_lock(&n->lock);
+    struct fs_node *node = enter(n, e, object, &fresh, &rest);
+    if (node != NULL)
+        node->lookups++;
+    pthread_mutex_unlock(&n->lock);
+    clear_away(&rest);
+    free(fresh);
+    *out = node;
+    return node == NULL ? -ENOMEM : 0;
+}
+
+bool fs_node_is_read_only(struct fs_nodes *n, uint64_t id)
+{
+    pthread_mutex_lock(&n->lock);
+    const struct fs_node *node = find_number(n, id);
+    bool read_only = node != NULL && (node->export == NULL || node->export->read_only);
+    pthread_mutex_unlock(&n->lock);
+    return read_only;
 }
 
 /* Under the lock. */
@@ -393,7 +430,7 @@ void fs_node_moved(struct fs_nodes *n, const struct fs_ident *ident, struct fs_n
     struct rest rest = {.count = 0};
     char *copy = strdup(name);
     pthread_mutex_lock(&n->lock);
-    struct fs_node *node = find(n, ident);
+    struct fs_node *node = find(n, parent->export, ident);
     if (node != NULL) {
         pin(n, node);
         set_place(n, node, parent, &copy, &rest);
@@ -416,27 +453,28 @@ bool fs_nodes_relieve(struct fs_nodes *n)
 
 /* ---- Life ---- */
 
-static int add_root(struct fs_nodes *n)
+static int add_root(struct fs_nodes *n, struct fs_export *e)
 {
     n->root = calloc(1, sizeof(*n->root));
     if (n->root == NULL)
         return -ENOMEM;
     n->root->id = fs_table_add(&n->table, n->root);
-    n->root->fd = n->host->root;
+    n->root->export = fs_export_hold(e);
+    n->root->fd = e == NULL ? -1 : e->base.fd;
     n->root->lookups = 1;
     n->root->ident.type = S_IFDIR;
     assert(n->root->id == FUSE_ROOT_ID);
     return 0;
 }
 
-int fs_nodes_init(struct fs_nodes *n, const struct fs_host *host, unsigned max, unsigned budget)
+int fs_nodes_init(struct fs_nodes *n, const struct fs_host *host, struct fs_export *root, unsigned max, unsigned budget)
 {
     *n = (struct fs_nodes){.host = host, .budget = budget};
     (void)pthread_mutex_init(&n->lock, NULL);
     n->buckets = calloc(BUCKETS, sizeof(struct fs_node *));
     int code = n->buckets == NULL ? -ENOMEM : fs_table_init(&n->table, max);
     if (code == 0)
-        code = add_root(n);
+        code = add_root(n, root);
     if (code < 0)
         fs_nodes_fini(n);
     return code;
@@ -446,8 +484,10 @@ void fs_nodes_fini(struct fs_nodes *n)
 {
     if (n->host == NULL)
         return;
-    if (n->root != NULL)
+    if (n->root != NULL) {
         fs_nodes_forget_all(n);
+        fs_export_drop(n->root->export);
+    }
     free(n->root);
     fs_table_fini(&n->table);
     free(n->buckets);

@@ -75,8 +75,15 @@ void fs_locks_end_all(struct fs_server *s);
 
 /* ---- What several share: fs_ops_lookup.c ------------------------------------------------------------------------- */
 
+/* Attributes of a pinned node. 0 or -errno. */
+int fs_node_stat(struct fs_server *s, const struct fs_node *node, struct fs_statx *out);
+/*
+ * The inode number that the guest is told: the host's, for the device of what was shared first. The guest sees one file
+ * system where the host may have several, so numbers of others get a mark in their upper bits, to be unlikely to clash.
+ */
+uint64_t fs_ino_of(const struct fs_server *s, uint64_t device, uint64_t ino);
 /* Attributes on the wire. */
-void fs_attr_of(const struct fs_statx *st, struct fuse_attr *out);
+void fs_attr_of(const struct fs_server *s, const struct fs_statx *st, struct fuse_attr *out);
 /* Find a name in a pinned folder and tell the guest: one more lookup. 0 with *out, and *node (if asked for) pinned. */
 int fs_enter_name(struct fs_server *s, struct fs_node *folder, const char *name, struct fuse_entry_out *out,
                   struct fs_node **node);

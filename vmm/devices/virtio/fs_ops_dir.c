@@ -4,8 +4,10 @@
  * Reading folders. The position that a guest reads from is the host's own (d_off): nothing is kept here but the open
  * folder, and a guest that makes positions up gets what the host's kernel answers to it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,11 +54,12 @@ static bool list_one(struct listing *l, const struct host_entry *entry)
     uint32_t length = (uint32_t)strlen(entry->name);
     uint32_t head = l->plus ? (uint32_t)sizeof(struct fuse_entry_out) : 0;
     uint32_t bytes = (uint32_t)FUSE_NAME_OFFSET + length, padded = (uint32_t)FUSE_REC_ALIGN(head + bytes);
-    struct fuse_dirent out = {.ino = entry->ino, .off = (uint64_t)entry->next, .namelen = length, .type = entry->type};
+    uint64_t ino = fs_ino_of(l->r->s, l->handle->node->ident.device, entry->ino);
+    struct fuse_dirent out = {.ino = ino, .off = (uint64_t)entry->next, .namelen = length, .type = entry->type};
     if (padded > l->limit - l->used)
         return false;
     /* What the folder lies in is nothing to the guest. */
-    if (l->handle->node->id == FUSE_ROOT_ID && strcmp(entry->name, "..") == 0)
+    if ((l->handle->node->id == FUSE_ROOT_ID || l->handle->node->top) && strcmp(entry->name, "..") == 0)
         out.ino = FUSE_ROOT_ID;
     if (l->plus) {
         struct fuse_entry_out plus;
@@ -88,9 +91,44 @@ static int list_some(struct listing *l)
     return 1;
 }
 
+/* ---- The root of exports ---- */
+
+union export_entry {
+    struct host_entry entry;
+    uint8_t bytes[HOST_NAME + FS_NAME_MAX + 1];
+};
+
+static bool list_export(struct listing *l, uint64_t place, const char *name, const struct fs_export *e)
+{
+    union export_entry at = {.entry = {.ino = FUSE_ROOT_ID, .next = (int64_t)place, .type = DT_DIR}};
+    struct fs_statx st;
+    if (e != NULL && fs_host_stat(e->base.fd, &st) == 0) {
+        at.entry.ino = fs_ino_of(l->r->s, fs_device_of(&st), st.ino);
+        at.entry.type = (uint8_t)IFTODT(st.mode);
+    }
+    (void)strcpy((char *)at.bytes + HOST_NAME, name);
+    return list_one(l, &at.entry);
+}
+
+/* The place of an entry is its serial, so one that goes meanwhile makes nobody miss another. */
+static int64_t list_exports(struct listing *l, uint64_t offset)
+{
+    struct fs_export *e;
+    bool room = (offset > 0 || list_export(l, 1, ".", NULL)) && (offset > 1 || list_export(l, 2, "..", NULL));
+    uint64_t serial = offset < FS_EXPORT_SERIAL_MIN ? FS_EXPORT_SERIAL_MIN : offset + 1;
+    while (room && serial != 0 && (e = fs_exports_next(&l->r->s->exports, serial)) != NULL) {
+        room = list_export(l, e->serial, e->name, e);
+        serial = e->serial + 1;
+        fs_export_drop(e);
+    }
+    return room || l->used > 0 ? (int64_t)l->used : -EINVAL;
+}
+
 static int64_t list(struct listing *l, uint64_t offset)
 {
     int code = 1;
+    if (l->handle->node->export == NULL)
+        return list_exports(l, offset);
     if (lseek(l->handle->fd, (off_t)offset, SEEK_SET) < 0)
         return -errno;
     while (code == 1)

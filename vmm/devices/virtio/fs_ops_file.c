@@ -99,7 +99,9 @@ static int64_t sync_handle(struct fs_request *r, enum fs_handle_kind kind)
     if (handle == NULL)
         return -EBADF;
     bool data_only = (in.fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-    int64_t code = result(data_only ? fdatasync(handle->fd) : fsync(handle->fd));
+    int64_t code = 0;
+    if (handle->fd >= 0)
+        code = result(data_only ? fdatasync(handle->fd) : fsync(handle->fd));
     fs_handle_done(&r->s->handles, handle);
     return code;
 }

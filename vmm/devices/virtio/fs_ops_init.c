@@ -4,6 +4,7 @@
  * The session as a whole: INIT and DESTROY, the file system's numbers, and what is not served.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -65,6 +66,15 @@ int64_t fs_op_ioctl(struct fs_request *r)
     return -ENOTTY;
 }
 
+/* The root of exports takes no room and has none. */
+static int stat_volume(const struct fs_node *node, struct statvfs *st)
+{
+    if (node->export != NULL)
+        return fstatvfs(node->fd, st) < 0 ? -errno : 0;
+    *st = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096, .f_namemax = FS_NAME_MAX};
+    return 0;
+}
+
 int64_t fs_op_statfs(struct fs_request *r)
 {
     struct statvfs st;
@@ -72,7 +82,7 @@ int64_t fs_op_statfs(struct fs_request *r)
     int code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
         return code;
-    code = fstatvfs(node->fd, &st) < 0 ? -errno : 0;
+    code = stat_volume(node, &st);
     fs_node_done(&r->s->nodes, node);
     if (code < 0)
         return code;
@@ -87,10 +97,35 @@ int64_t fs_op_statfs(struct fs_request *r)
     return fs_answer(r, &out, sizeof(out));
 }
 
+static int sync_one(struct fs_server *s, const struct fs_export *e)
+{
+    int code = 0, fd = e->base.mount >= 0 ? e->base.mount : fs_host_reopen(&s->host, e->base.fd, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    if (syncfs(fd) < 0)
+        code = -errno;
+    if (fd != e->base.mount)
+        close(fd);
+    return code;
+}
+
+/* The guest asks for its file system, which is all exports. The first failure counts, the others are written still. */
+static int sync_exports(struct fs_server *s)
+{
+    int code = 0;
+    struct fs_export *e;
+    for (uint64_t serial = 0; (e = fs_exports_next(&s->exports, serial)) != NULL; fs_export_drop(e)) {
+        int failed = e->read_only ? 0 : sync_one(s, e);
+        code = code != 0 ? code : failed;
+        serial = e->serial + 1;
+    }
+    return code;
+}
+
 int64_t fs_op_syncfs(struct fs_request *r)
 {
     /* Nothing that this guest wrote can be waiting there. */
     if (r->s->read_only)
         return 0;
-    return syncfs(r->s->host.mount) < 0 ? -errno : 0;
+    return r->s->whole != NULL ? sync_one(r->s, r->s->whole) : sync_exports(r->s);
 }

@@ -36,7 +36,8 @@ static int descriptor_of(struct fs_server *s, const struct fs_handle *handle, ui
     if (lock == NULL)
         return -ENOLCK;
     /* Reading locks want a descriptor that reads, writing ones one that writes: as the guest has it. */
-    int fd = fs_host_reopen(&s->host, handle->node->fd, s->read_only ? O_RDONLY : O_RDWR);
+    bool read_only = s->read_only || handle->node->export->read_only;
+    int fd = fs_host_reopen(&s->host, handle->node->fd, read_only ? O_RDONLY : O_RDWR);
     if (fd < 0)
         fd = fs_host_reopen(&s->host, handle->node->fd, fcntl(handle->fd, F_GETFL) & (O_WRONLY | O_RDWR));
     if (fd < 0)

@@ -32,9 +32,24 @@ static uint32_t device_number(uint32_t major, uint32_t minor)
     return (minor & 0xff) | major << 8 | (minor & ~UINT32_C(0xff)) << 12;
 }
 
-void fs_attr_of(const struct fs_statx *st, struct fuse_attr *out)
+int fs_node_stat(struct fs_server *s, const struct fs_node *node, struct fs_statx *out)
 {
-    *out = (struct fuse_attr){.ino = st->ino,
+    if (node->export != NULL)
+        return fs_host_stat(node->fd, out);
+    fs_exports_stat(&s->exports, out);
+    return 0;
+}
+
+uint64_t fs_ino_of(const struct fs_server *s, uint64_t device, uint64_t ino)
+{
+    if (device == 0 || device == atomic_load_explicit(&s->device, memory_order_relaxed))
+        return ino;
+    return ino ^ (device * UINT64_C(0x9e3779b97f4a7c15) >> 48 | 1) << 48;
+}
+
+void fs_attr_of(const struct fs_server *s, const struct fs_statx *st, struct fuse_attr *out)
+{
+    *out = (struct fuse_attr){.ino = fs_ino_of(s, fs_device_of(st), st->ino),
                               .size = st->size,
                               .blocks = st->blocks,
                               .atime = (uint64_t)st->atime.seconds,
@@ -51,14 +66,14 @@ void fs_attr_of(const struct fs_statx *st, struct fuse_attr *out)
                               .blksize = st->blksize};
 }
 
-static int64_t answer_attr(struct fs_request *r, int fd)
+static int64_t answer_attr(struct fs_request *r, const struct fs_node *node)
 {
     struct fs_statx st;
     struct fuse_attr_out out = {.attr_valid = fs_valid_seconds(r->s)};
-    int code = fs_host_stat(fd, &st);
+    int code = fs_node_stat(r->s, node, &st);
     if (code < 0)
         return code;
-    fs_attr_of(&st, &out.attr);
+    fs_attr_of(r->s, &st, &out.attr);
     return fs_answer(r, &out, sizeof(out));
 }
 
@@ -75,7 +90,7 @@ static int stat_either(struct fs_request *r, bool by_handle, uint64_t fh, struct
     int code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
         return code;
-    code = fs_host_stat(node->fd, st);
+    code = fs_node_stat(r->s, node, st);
     fs_node_done(&r->s->nodes, node);
     return code;
 }
@@ -89,7 +104,7 @@ int64_t fs_op_getattr(struct fs_request *r)
     int code = stat_either(r, (in.getattr_flags & FUSE_GETATTR_FH) != 0, in.fh, &st);
     if (code < 0)
         return code;
-    fs_attr_of(&st, &out.attr);
+    fs_attr_of(r->s, &st, &out.attr);
     return fs_answer(r, &out, sizeof(out));
 }
 
@@ -103,6 +118,7 @@ int64_t fs_op_statx(struct fs_request *r)
         return code;
     /* Which device and mount it is on the host is no business of the guest. */
     out.stat.mask &= in.mask & 0xfff;
+    out.stat.ino = fs_ino_of(r->s, fs_device_of(&out.stat), out.stat.ino);
     out.stat.dev_major = out.stat.dev_minor = 0;
     out.stat.mount = 0;
     memset(out.stat.spare2, 0, sizeof(out.stat.spare2));
@@ -120,7 +136,7 @@ int fs_enter_object(struct fs_server *s, struct fs_node *folder, const char *nam
         return code;
     *out = (struct fuse_entry_out){
         .nodeid = entered->id, .entry_valid = fs_valid_seconds(s), .attr_valid = fs_valid_seconds(s)};
-    fs_attr_of(&object->st, &out->attr);
+    fs_attr_of(s, &object->st, &out->attr);
     if (node != NULL)
         *node = entered;
     else
@@ -128,10 +144,31 @@ int fs_enter_object(struct fs_server *s, struct fs_node *folder, const char *nam
     return 0;
 }
 
+/* Names of exports are never to be believed for longer than now: they come and go without the guest's doing. */
+static int enter_export(struct fs_server *s, const char *name, struct fuse_entry_out *out)
+{
+    struct fs_object object;
+    struct fs_node *entered;
+    struct fs_export *e = fs_exports_find(&s->exports, name);
+    if (e == NULL)
+        return -ENOENT;
+    int code = fs_object_of(&s->host, e->base.fd, &object);
+    code = code < 0 ? code : fs_node_enter_export(&s->nodes, e, &object, &entered);
+    fs_export_drop(e);
+    if (code < 0)
+        return code;
+    *out = (struct fuse_entry_out){.nodeid = entered->id, .attr_valid = fs_valid_seconds(s)};
+    fs_attr_of(s, &object.st, &out->attr);
+    fs_node_done(&s->nodes, entered);
+    return 0;
+}
+
 int fs_enter_name(struct fs_server *s, struct fs_node *folder, const char *name, struct fuse_entry_out *out,
                   struct fs_node **node)
 {
     struct fs_object object;
+    if (folder->export == NULL)
+        return enter_export(s, name, out);
     int code = fs_object_at(&s->host, folder->fd, name, &object);
     return code < 0 ? code : fs_enter_object(s, folder, name, &object, out, node);
 }
@@ -258,7 +295,7 @@ int64_t fs_op_setattr(struct fs_request *r)
         return code;
     code = set_attr(r, node, &in);
     if (code == 0)
-        code = answer_attr(r, node->fd);
+        code = answer_attr(r, node);
     fs_node_done(&r->s->nodes, node);
     return code;
 }
@@ -279,22 +316,29 @@ int64_t fs_op_readlink(struct fs_request *r)
     return code < 0 ? code : fs_answer(r, target, (size_t)n);
 }
 
+static int ask_host(struct fs_request *r, const struct fs_node *node, uint32_t mask)
+{
+    struct fs_actor actor;
+    int code = fs_act_to_ask(&r->s->host, r->in.uid, r->in.gid, &actor);
+    if (code < 0)
+        return code;
+    code = syscall(SYS_faccessat2, node->fd, "", mask, AT_EACCESS | AT_EMPTY_PATH) < 0 ? -errno : 0;
+    fs_act_back(&actor);
+    return code;
+}
+
 int64_t fs_op_access(struct fs_request *r)
 {
     struct fuse_access_in in;
     struct fs_node *node;
-    struct fs_actor actor;
     fs_argument(r, &in, sizeof(in));
-    if (r->s->read_only && (in.mask & W_OK) != 0)
+    if ((in.mask & W_OK) != 0 && (r->s->read_only || fs_node_is_read_only(&r->s->nodes, r->in.nodeid)))
         return -EROFS;
     int code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
         return code;
-    code = fs_act_to_ask(&r->s->host, r->in.uid, r->in.gid, &actor);
-    if (code == 0) {
-        code = syscall(SYS_faccessat2, node->fd, "", in.mask, AT_EACCESS | AT_EMPTY_PATH) < 0 ? -errno : 0;
-        fs_act_back(&actor);
-    }
+    /* The root of exports is for everybody to read. */
+    code = node->export == NULL ? 0 : ask_host(r, node, in.mask);
     fs_node_done(&r->s->nodes, node);
     return code;
 }

@@ -127,6 +127,8 @@ static void note_place(struct fs_request *r, struct fs_node *folder, const char 
 
 static int64_t move(struct fs_request *r, struct fs_node *from, struct fs_node *to, uint32_t flags)
 {
+    if (from->export != to->export)
+        return -EXDEV;
     if (syscall(SYS_renameat2, from->fd, r->name[0], to->fd, r->name[1], flags) < 0)
         return -errno;
     note_place(r, to, r->name[1]);
@@ -171,6 +173,8 @@ int64_t fs_op_rename2(struct fs_request *r)
 static int link_node(struct fs_request *r, const struct fs_node *node, struct fs_node *folder,
                      struct fuse_entry_out *out)
 {
+    if (node->export != folder->export)
+        return -EXDEV;
     /* The link in /proc leads to this very object; if that is a symbolic link, it is not followed. */
     if (linkat(r->s->host.proc, fs_host_fd_name(node->fd).text, folder->fd, r->name[0], AT_SYMLINK_FOLLOW) < 0)
         return -errno;

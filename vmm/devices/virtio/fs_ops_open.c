@@ -19,8 +19,10 @@
  * aligned, nor O_APPEND (fs_ops_file.c) is among them. */
 #define FLAGS_KEPT (O_WRONLY | O_RDWR | O_TRUNC | O_SYNC | O_DSYNC)
 
-static uint32_t answer_flags(const struct fs_server *s, enum fs_handle_kind kind)
+static uint32_t answer_flags(const struct fs_server *s, enum fs_handle_kind kind, const struct fs_node *node)
 {
+    if (node->export == NULL)
+        return 0;
     switch (s->cache) {
     case FS_CACHE_NONE: return kind == FS_HANDLE_FILE ? FOPEN_DIRECT_IO : 0;
     case FS_CACHE_AUTO: return 0;
@@ -28,13 +30,15 @@ static uint32_t answer_flags(const struct fs_server *s, enum fs_handle_kind kind
     }
 }
 
-/* May a file be opened like this? */
-static int check_flags(const struct fs_server *s, uint32_t flags)
+/* May a file be opened, or made in this folder, like this? */
+static int check_flags(struct fs_request *r, uint32_t flags)
 {
     bool writes = (flags & ACCESS_MODE) != O_RDONLY || (flags & O_TRUNC) != 0;
     if ((flags & ACCESS_MODE) == ACCESS_MODE)
         return -EINVAL;
-    return writes && s->read_only ? -EROFS : 0;
+    if (!writes)
+        return 0;
+    return r->s->read_only || fs_node_is_read_only(&r->s->nodes, r->in.nodeid) ? -EROFS : 0;
 }
 
 static int check_type(const struct fs_node *node)
@@ -64,7 +68,7 @@ static int open_node(struct fs_request *r, const struct fs_node *node, uint32_t 
 static int add_handle(struct fs_request *r, enum fs_handle_kind kind, struct fs_node *node, int fd,
                       struct fuse_open_out *out)
 {
-    *out = (struct fuse_open_out){.open_flags = answer_flags(r->s, kind)};
+    *out = (struct fuse_open_out){.open_flags = answer_flags(r->s, kind, node)};
     return fs_handle_add(&r->s->handles, kind, node, fd, &out->fh);
 }
 
@@ -74,7 +78,7 @@ int64_t fs_op_open(struct fs_request *r)
     struct fuse_open_out out;
     struct fs_node *node;
     fs_argument(r, &in, sizeof(in));
-    int code = check_flags(r->s, in.flags);
+    int code = check_flags(r, in.flags);
     if (code == 0)
         code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
@@ -85,6 +89,14 @@ int64_t fs_op_open(struct fs_request *r)
     return code < 0 ? code : fs_answer(r, &out, sizeof(out));
 }
 
+/* -1 for the root of exports, which is no folder of the host. */
+static int open_folder(struct fs_request *r, const struct fs_node *node)
+{
+    if (node->export == NULL)
+        return -1;
+    return node->ident.type != S_IFDIR ? -ENOTDIR : fs_host_reopen(&r->s->host, node->fd, O_RDONLY | O_DIRECTORY);
+}
+
 int64_t fs_op_opendir(struct fs_request *r)
 {
     struct fuse_open_out out;
@@ -92,8 +104,8 @@ int64_t fs_op_opendir(struct fs_request *r)
     int code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
         return code;
-    int fd = node->ident.type != S_IFDIR ? -ENOTDIR : fs_host_reopen(&r->s->host, node->fd, O_RDONLY | O_DIRECTORY);
-    code = fd < 0 ? fd : add_handle(r, FS_HANDLE_FOLDER, node, fd, &out);
+    int fd = open_folder(r, node);
+    code = fd < 0 && node->export != NULL ? fd : add_handle(r, FS_HANDLE_FOLDER, node, fd, &out);
     fs_node_done(&r->s->nodes, node);
     return code < 0 ? code : fs_answer(r, &out, sizeof(out));
 }
@@ -185,7 +197,7 @@ int64_t fs_op_create(struct fs_request *r)
     struct fuse_create_in in;
     struct fs_node *folder;
     fs_argument(r, &in, sizeof(in));
-    int64_t code = check_flags(r->s, in.flags);
+    int64_t code = check_flags(r, in.flags);
     if (code == 0)
         code = fs_node_use(&r->s->nodes, r->in.nodeid, &folder);
     if (code < 0)
@@ -200,7 +212,7 @@ int64_t fs_op_tmpfile(struct fs_request *r)
     struct fuse_create_in in;
     struct fs_node *folder;
     fs_argument(r, &in, sizeof(in));
-    int64_t code = check_flags(r->s, in.flags);
+    int64_t code = check_flags(r, in.flags);
     if (code == 0)
         code = fs_node_use(&r->s->nodes, r->in.nodeid, &folder);
     if (code < 0)

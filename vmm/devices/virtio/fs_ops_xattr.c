@@ -48,6 +48,10 @@ static int open_target(struct fs_request *r, struct target *t)
     if (code < 0)
         return code;
     t->fd = -1;
+    if (t->node->export == NULL) {
+        fs_node_done(&r->s->nodes, t->node);
+        return -EOPNOTSUPP;
+    }
     if (t->node->ident.type == S_IFREG || t->node->ident.type == S_IFDIR)
         t->fd = fs_host_reopen(&r->s->host, t->node->fd, O_RDONLY);
     (void)snprintf(t->path, sizeof(t->path), "/proc/self/fd/%d", t->node->fd);

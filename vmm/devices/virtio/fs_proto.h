@@ -17,6 +17,8 @@
 #define FS_IO_PAGES 256u
 #define FS_IO_BYTES (FS_IO_PAGES * 4096u)
 
+#define FS_STATX_BASIC 0x7ffu /* all that stat(2) tells */
+
 #define FS_OP_STATX 52u /* 7.39; Linux sends it whatever the version, until it hears ENOSYS */
 
 /* Of INIT: what older guests send. */

@@ -14,6 +14,7 @@ enum flag {
     URGENT = 4,  /* may come on the urgent queue */
     EARLY = 8,   /* may come before INIT */
     DATA = 16,   /* behind the argument's struct is data, which is left where it is */
+    BY_FH = 32,  /* what it changes is not the request's node but an open file, which is open for writing or not */
 };
 
 struct op {
@@ -75,7 +76,7 @@ static const struct op ops[] = {
     [FUSE_RENAME2] = {fs_op_rename2, ARG(fuse_rename2_in), .names = 2, .components = 2, .flags = CHANGES},
     [FUSE_LSEEK] = {fs_op_lseek, ARG(fuse_lseek_in), .reply = sizeof(struct fuse_lseek_out)},
     [FUSE_COPY_FILE_RANGE] = {fs_op_copy_file_range, ARG(fuse_copy_file_range_in),
-                              .reply = sizeof(struct fuse_write_out), .flags = CHANGES},
+                              .reply = sizeof(struct fuse_write_out), .flags = CHANGES | BY_FH},
     [FUSE_SYNCFS] = {fs_op_syncfs, ARG(fuse_syncfs_in)},
     [FUSE_TMPFILE] = {fs_op_tmpfile, ARG(fuse_create_in), .reply = ENTRY + OPEN, .names = 1, .flags = CHANGES},
     [FS_OP_STATX] = {fs_op_statx, ARG(fs_statx_in), .reply = sizeof(struct fs_statx_out)},
@@ -100,8 +101,7 @@ int64_t fs_answer(const struct fs_request *r, const void *from, size_t bytes)
 
 /* ---- Checking ---- */
 
-/* A name of an entry: one component, and not one that leads elsewhere. */
-static int check_component(const char *name)
+int fs_check_component(const char *name)
 {
     if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return -EINVAL;
@@ -117,7 +117,7 @@ static int take_names(struct fs_request *r, const struct op *op)
         const char *end = memchr(name, '\0', r->arg_bytes - at);
         if (end == NULL)
             return -EINVAL;
-        int code = i < op->components ? check_component(name) : 0;
+        int code = i < op->components ? fs_check_component(name) : 0;
         if (code < 0)
             return code;
         r->name[i] = name;
@@ -141,6 +141,13 @@ static int take_argument(struct fs_request *r, const struct op *op)
     return op->names == 0 ? 0 : take_names(r, op);
 }
 
+static bool is_read_only(const struct fs_request *r, const struct op *op)
+{
+    if ((op->flags & CHANGES) == 0)
+        return false;
+    return r->s->read_only || ((op->flags & BY_FH) == 0 && fs_node_is_read_only(&r->s->nodes, r->in.nodeid));
+}
+
 static int check(struct fs_request *r, const struct op *op, bool urgent)
 {
     if (op->run == NULL)
@@ -154,7 +161,7 @@ static int check(struct fs_request *r, const struct op *op, bool urgent)
         return code;
     if ((op->flags & SILENT) == 0 && r->room < op->reply)
         return -EINVAL;
-    return (op->flags & CHANGES) != 0 && r->s->read_only ? -EROFS : 0;
+    return is_read_only(r, op) ? -EROFS : 0;
 }
 
 /* ---- Serving ---- */
@@ -208,26 +215,48 @@ static int make_tables(struct fs_server *s, const struct fs_config *config)
     unsigned nodes = config->nodes_max != 0 ? config->nodes_max : FS_NODES_DEFAULT;
     if (s->lock_on_host && (s->locks = calloc(FS_LOCKS_MAX, sizeof(*s->locks))) == NULL)
         return -ENOMEM;
-    int code = fs_nodes_init(&s->nodes, &s->host, nodes, budget_from(config));
+    int code = fs_nodes_init(&s->nodes, &s->host, s->whole, nodes, budget_from(config));
     return code < 0 ? code : fs_handles_init(&s->handles, &s->nodes, FS_HANDLES_MAX);
+}
+
+static int open_whole(struct fs_server *s, const struct fs_config *config, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "open the folder to be shared",
+        .what_to_do = "name a folder that this user may enter and read, on a kernel from 5.8 on"};
+    int code = config->exports ? 0 : fs_export_new(&s->host, config->root_fd, true, &s->whole);
+    if (code < 0)
+        return err_fail(err, code, &context);
+    if (s->whole != NULL)
+        fs_server_note_device(s, s->whole);
+    return 0;
 }
 
 int fs_server_init(struct fs_server *s, const struct fs_config *config, struct err *err)
 {
     static const struct err_context context = {.attempted = "share a folder with the guest",
                                                .what_to_do = "free memory on the host"};
-    const struct fs_host_config host = {
-        .root_fd = config->root_fd, .as_root = config->as_root, .one_device = config->one_device};
+    const struct fs_host_config host = {.as_root = config->as_root, .one_device = config->one_device};
     *s = (struct fs_server){.cache = config->cache, .read_only = config->read_only, .lock_on_host = config->locks};
     int code = fs_host_init(&s->host, &host, err);
     if (code < 0)
         return code;
     (void)pthread_mutex_init(&s->lock, NULL);
-    code = make_tables(s, config);
-    if (code == 0)
-        return 0;
-    fs_server_fini(s);
-    return err_fail(err, code, &context);
+    fs_exports_init(&s->exports);
+    code = open_whole(s, config, err);
+    if (code == 0 && (code = make_tables(s, config)) < 0)
+        (void)err_fail(err, code, &context);
+    if (code < 0)
+        fs_server_fini(s);
+    return code;
+}
+
+void fs_server_note_device(struct fs_server *s, const struct fs_export *e)
+{
+    struct fs_statx st;
+    uint_fast64_t none = 0;
+    if (fs_host_stat(e->base.fd, &st) == 0)
+        (void)atomic_compare_exchange_strong(&s->device, &none, fs_device_of(&st));
 }
 
 void fs_server_forget(struct fs_server *s)
@@ -245,6 +274,8 @@ void fs_server_fini(struct fs_server *s)
     fs_locks_end_all(s);
     fs_handles_fini(&s->handles);
     fs_nodes_fini(&s->nodes);
+    fs_exports_fini(&s->exports);
+    fs_export_drop(s->whole);
     fs_host_fini(&s->host);
     free(s->locks);
     pthread_mutex_destroy(&s->lock);

@@ -31,6 +31,9 @@ struct fs_lock {
 /* What is served. Constant but for what is behind locks. */
 struct fs_server {
     struct fs_host host;
+    struct fs_export *whole; /* the folder that is the root; NULL: exports */
+    struct fs_exports exports;
+    atomic_uint_fast64_t device; /* of the host, whose inode numbers are shown as they are; 0: none yet */
     struct fs_nodes nodes;
     struct fs_handles handles;
     enum fs_cache cache;
@@ -64,6 +67,8 @@ struct fs_request {
  */
 int fs_server_init(struct fs_server *s, const struct fs_config *config, struct err *err);
 void fs_server_fini(struct fs_server *s);
+/* Show the inode numbers of this export's device as they are, if it is the first. */
+void fs_server_note_device(struct fs_server *s, const struct fs_export *e);
 /* The guest is gone or begins anew: it has no nodes, no handles and no locks any more. */
 void fs_server_forget(struct fs_server *s);
 
@@ -72,6 +77,9 @@ void fs_server_forget(struct fs_server *s);
  * how many bytes were written into the chain.
  */
 uint32_t fs_request_serve(struct fs_server *s, struct fs_worker *w, bool urgent);
+
+/* Is it a name of an entry: one component, and not one that leads elsewhere? 0 or -errno. */
+int fs_check_component(const char *name);
 
 /* ---- For handlers ------------------------------------------------------------------------------------------------ */
 

@@ -21,6 +21,7 @@
 
 struct shared {
     struct fs_host host;
+    struct fs_export *tree;
     struct fs_nodes nodes;
     struct fs_handles handles;
     _Atomic unsigned wrong;
@@ -33,8 +34,9 @@ static void begin(struct fs_rig *r, struct shared *s)
         (void)snprintf(name, sizeof(name), "f%u", i);
         fs_host_put(r, name, "");
     }
-    assert_int_equal(fs_host_init(&s->host, &(struct fs_host_config){.root_fd = r->tree}, NULL), 0);
-    assert_int_equal(fs_nodes_init(&s->nodes, &s->host, 1000, 4), 0);
+    assert_int_equal(fs_host_init(&s->host, &(struct fs_host_config){.as_root = false}, NULL), 0);
+    assert_int_equal(fs_export_new(&s->host, r->tree, true, &s->tree), 0);
+    assert_int_equal(fs_nodes_init(&s->nodes, &s->host, s->tree, 1000, 4), 0);
     assert_int_equal(fs_handles_init(&s->handles, &s->nodes, 64), 0);
     s->wrong = 0;
 }
@@ -43,6 +45,8 @@ static void end(struct shared *s)
 {
     fs_handles_fini(&s->handles);
     fs_nodes_fini(&s->nodes);
+    fs_export_drop(s->tree);
+    s->tree = NULL;
     fs_host_fini(&s->host);
 }
 
@@ -121,7 +125,7 @@ static void threads_find_the_same_nodes_again(void **state)
     begin(r, &s);
     for (unsigned i = 0; i < FILES; i++) {
         (void)snprintf(name, sizeof(name), "f%u", i);
-        assert_int_equal(fs_object_at(&s.host, s.host.root, name, &object), 0);
+        assert_int_equal(fs_object_at(&s.host, s.tree->base.fd, name, &object), 0);
         assert_int_equal(fs_node_enter(&s.nodes, s.nodes.root, name, &object, &node), 0);
         fs_node_done(&s.nodes, node);
     }
@@ -139,7 +143,7 @@ static void a_process_without_descriptors_gets_some_back(void **state)
     struct fs_object object;
     begin(r, &s);
     assert_false(fs_nodes_relieve(&s.nodes));
-    assert_int_equal(fs_object_at(&s.host, s.host.root, "f1", &object), 0);
+    assert_int_equal(fs_object_at(&s.host, s.tree->base.fd, "f1", &object), 0);
     assert_int_equal(fs_node_enter(&s.nodes, s.nodes.root, "f1", &object, &node), 0);
     assert_false(fs_nodes_relieve(&s.nodes)); /* in use */
     fs_node_done(&s.nodes, node);

@@ -159,6 +159,60 @@ static int use_files(struct fs_rig *r, int at)
     return 0;
 }
 
+static bool shows(struct fs_rig *r, const char *path, const char *name, bool read_only)
+{
+    int fd = openat(r->tree, path, O_PATH | O_CLOEXEC);
+    int code = fd < 0 ? -1 : fs_export_add(r->fs, name, fd, read_only);
+    close(fd);
+    return code == 0;
+}
+
+static unsigned count_names(int at)
+{
+    unsigned count = 0;
+    DIR *dir = fdopendir(openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (const struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+        count += e->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static int use_exports(struct fs_rig *r, int at)
+{
+    struct statvfs volume;
+    CHECK(mkdirat(r->tree, "a", 0755) == 0 && mkdirat(r->tree, "b", 0755) == 0);
+    fs_host_put(r, "file", "one file");
+    CHECK(count_names(at) == 0 && openat(at, "a", O_RDONLY | O_CLOEXEC) == -1 && errno == ENOENT);
+    CHECK(shows(r, "a", "first", false) && shows(r, "b", "second", true) && shows(r, "file", "name", true));
+    CHECK(count_names(at) == 3);
+    CHECK(put(at, "first/new", "from the guest") && fs_host_has(r, "a/new", "from the guest"));
+    CHECK(!put(at, "second/new", "x") && errno == EROFS && !fs_host_exists(r, "b/new"));
+    CHECK(has(at, "name", "one file") && openat(at, "name", O_WRONLY | O_CLOEXEC) == -1 && errno == EROFS);
+    CHECK(mkdirat(at, "third", 0755) == -1 && errno == EROFS && unlinkat(at, "name", 0) == -1);
+    CHECK(shows(r, "b", "other", false) && renameat(at, "first/new", at, "other/new") == -1 && errno == EXDEV);
+    CHECK(linkat(at, "first/new", at, "other/new", 0) == -1 && errno == EXDEV);
+    CHECK(fstatvfs(at, &volume) == 0 && volume.f_blocks == 0 && volume.f_namemax == 255);
+    return 0;
+}
+
+/* What is open goes on, the name is gone at once, and another object under the same name is another. */
+static int take_exports_away(struct fs_rig *r, int at)
+{
+    struct stat before, after;
+    CHECK(mkdirat(r->tree, "a", 0755) == 0 && mkdirat(r->tree, "b", 0755) == 0);
+    fs_host_put(r, "a/file", "of a");
+    fs_host_put(r, "b/file", "of b");
+    CHECK(shows(r, "a", "name", false) && fstatat(at, "name", &before, 0) == 0);
+    int folder = openat(at, "name", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(folder >= 0 && fs_export_remove(r->fs, "name") == 0);
+    CHECK(fstatat(at, "name", &after, 0) == -1 && errno == ENOENT && count_names(at) == 0);
+    CHECK(has(folder, "file", "of a") && put(folder, "late", "x") && fs_host_has(r, "a/late", "x"));
+    CHECK(shows(r, "b", "name", false) && has(at, "name/file", "of b") && has(folder, "file", "of a"));
+    CHECK(fstatat(at, "name", &after, 0) == 0 && after.st_ino != before.st_ino);
+    close(folder);
+    return 0;
+}
+
 /* More data than one request takes, through read, write and a mapping. */
 static int use_large_files(struct fs_rig *r, int at)
 {
@@ -334,6 +388,18 @@ static void without_a_cache_the_hosts_changes_show_at_once(void **state)
     run(state, see_changes_of_the_host, &none);
 }
 
+static void programs_use_exports_of_the_host(void **state)
+{
+    static const struct fs_config config = {.cache = FS_CACHE_ALWAYS, .exports = true};
+    run(state, use_exports, &config);
+}
+
+static void exports_that_are_taken_away_go_on_where_they_are_open(void **state)
+{
+    static const struct fs_config config = {.cache = FS_CACHE_ALWAYS, .exports = true};
+    run(state, take_exports_away, &config);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fs_rig_set_up, fs_rig_tear_down)
 
 int main(void)
@@ -349,6 +415,8 @@ int main(void)
         CASE(files_without_a_name_stay_usable),
         CASE(nothing_is_written_to_a_read_only_folder),
         CASE(without_a_cache_the_hosts_changes_show_at_once),
+        CASE(programs_use_exports_of_the_host),
+        CASE(exports_that_are_taken_away_go_on_where_they_are_open),
     };
     return cmocka_run_group_tests_name("virtio/fs_kernel", tests, NULL, NULL);
 }

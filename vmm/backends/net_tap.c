@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,10 +39,11 @@ struct net_tap {
     struct tap_queue queue[NET_TAP_PAIRS_MAX];
 };
 
-/* C libraries disagree about the type of ioctl's request. arg: a pointer or a number. 0 or -errno. */
+/* C libraries disagree about the type of ioctl's request. arg: a pointer or a number. What it returns, or -errno. */
 static int control(int fd, unsigned long request, const void *arg)
 {
-    return syscall(SYS_ioctl, fd, request, arg) < 0 ? -errno : 0;
+    long n = syscall(SYS_ioctl, fd, request, arg);
+    return n < 0 ? -errno : (int)n;
 }
 
 /* ---- Errors ---- */
@@ -168,6 +170,26 @@ static int read_mtu(struct net_tap *tap, struct err *err)
     return 0;
 }
 
+/* Is it in a network namespace where its name means nothing to us? Kernels before 5.2 and without CAP_NET_ADMIN: no. */
+static bool is_elsewhere(const struct net_tap *tap)
+{
+    struct stat own, its;
+    int fd = control(tap->queue[0].fd, TUNGETDEVNETNS, NULL);
+    if (fd < 0)
+        return false;
+    bool elsewhere = stat("/proc/self/ns/net", &own) == 0 && fstat(fd, &its) == 0 &&
+                     (own.st_dev != its.st_dev || own.st_ino != its.st_ino);
+    close(fd);
+    return elsewhere;
+}
+
+/* Whoever opened the descriptors may have taken them out of another namespace: then the MTU is not known. */
+static int read_mtu_if_here(struct net_tap *tap, struct err *err)
+{
+    int code = is_elsewhere(tap) ? 0 : read_mtu(tap, err);
+    return code == -ENODEV ? 0 : code;
+}
+
 static int set_up(struct net_tap *tap, struct err *err)
 {
     static const char newer[] = "use a newer kernel on the host";
@@ -208,7 +230,7 @@ static int open_by_fds(struct net_tap *tap, const int *fds, struct err *err)
     if (code == 0 && tap->backend.pairs > 1 && !tap->multi_queue)
         code = fail_to_attach(tap, -EINVAL, err);
     if (code == 0)
-        code = read_mtu(tap, err);
+        code = read_mtu_if_here(tap, err);
     return code == 0 ? set_up(tap, err) : code;
 }
 

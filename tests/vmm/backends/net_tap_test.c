@@ -663,6 +663,22 @@ static int descriptors_of_others(void *ctx)
     return fcntl(fds[0], F_GETFD) < 0 ? 0 : 1;
 }
 
+/* A TAP of a pod's network, while this process has another interface of the same name. */
+static int descriptor_of_another_namespace(void *ctx)
+{
+    struct world *w = ctx;
+    int fd = open_tap("tap0", IFF_NO_PI | IFF_VNET_HDR);
+    const struct net_tap_config cfg = {.fds = &fd, .pairs = 1};
+    REQUIRE(fd >= 0 && unshare(CLONE_NEWNET) == 0);
+    REQUIRE(net_tap_open(&cfg, &w->b, &w->err) == 0 && w->b->mtu == 0);
+    net_backend_close(w->b);
+    fd = open_tap("tap0", IFF_NO_PI | IFF_VNET_HDR);
+    REQUIRE(fd >= 0 && unshare(CLONE_NEWNET) == 0 && make_tap(w, "tap0", 0) == 0);
+    REQUIRE(net_tap_open(&cfg, &w->b, &w->err) == 0 && w->b->mtu == 0);
+    net_backend_close(w->b);
+    return 0;
+}
+
 static int take(struct world *w, int a, int b)
 {
     const int fds[2] = {a, b};
@@ -715,6 +731,7 @@ IN_NAMESPACE(several_pairs_need_multi_queue, no_multi_queue)
 IN_NAMESPACE(a_tap_that_is_in_use_is_refused, in_use)
 IN_NAMESPACE(a_missing_device_node_is_named, no_device_node)
 IN_NAMESPACE(descriptors_that_somebody_opened_serve, descriptors_of_others)
+IN_NAMESPACE(a_descriptor_of_another_namespace_serves_without_mtu, descriptor_of_another_namespace)
 IN_NAMESPACE(descriptors_of_another_kind_are_refused, descriptors_that_do_not_serve)
 
 int main(void)
@@ -738,6 +755,7 @@ int main(void)
         cmocka_unit_test(a_device_node_of_others_is_refused),
         cmocka_unit_test(names_that_cannot_be_are_refused),
         cmocka_unit_test(descriptors_that_somebody_opened_serve),
+        cmocka_unit_test(a_descriptor_of_another_namespace_serves_without_mtu),
         cmocka_unit_test(descriptors_of_another_kind_are_refused),
     };
     return cmocka_run_group_tests_name("backends/net_tap", tests, NULL, NULL);

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "common/utf8.h"
+
 void json_writer_init(struct json_writer *w, FILE *out)
 {
     *w = (struct json_writer){.out = out};
@@ -81,46 +83,6 @@ void json_end_array(struct json_writer *w)
     end(w, false);
 }
 
-/* Smallest code point that a UTF-8 sequence of so many bytes may encode; smaller ones are over-long forms. */
-static const uint32_t least_code_point[] = {0, 0, 0x80, 0x800, 0x10000};
-
-static size_t utf8_announced_length(unsigned char first)
-{
-    if (first < 0x80) {
-        return 1;
-    }
-    if (first >= 0xc2 && first <= 0xdf) {
-        return 2;
-    }
-    if (first >= 0xe0 && first <= 0xef) {
-        return 3;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        return 4;
-    }
-    return 0;
-}
-
-/* Length of the valid UTF-8 sequence at s (a NUL ends the string), or 0. Source: RFC 3629, sections 3 and 4. */
-static size_t utf8_valid_length(const char *s)
-{
-    size_t length = utf8_announced_length((unsigned char)s[0]);
-    if (length < 2) {
-        return length;
-    }
-    uint32_t code_point = (unsigned char)s[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        unsigned char byte = (unsigned char)s[i];
-        if ((byte & 0xc0) != 0x80) {
-            return 0;
-        }
-        code_point = code_point << 6 | (byte & 0x3fu);
-    }
-    bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
-    bool in_range = code_point >= least_code_point[length] && code_point <= 0x10ffff;
-    return in_range && !surrogate ? length : 0;
-}
-
 static void put_ascii(FILE *out, unsigned char c)
 {
     if (c == '"' || c == '\\') {
@@ -137,7 +99,7 @@ static void put_string(FILE *out, const char *s)
 {
     fputc('"', out);
     while (*s != '\0') {
-        size_t length = utf8_valid_length(s);
+        size_t length = utf8_length(s);
         if (length == 0) {
             fputs("\\ufffd", out);
             s++;
@@ -162,7 +124,7 @@ void json_key(struct json_writer *w, const char *key)
     w->after_key = true;
 }
 
-void json_string(struct json_writer *w, const char *value)
+void json_text(struct json_writer *w, const char *value)
 {
     before_value(w);
     if (value == NULL) {

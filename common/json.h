@@ -33,7 +33,7 @@ void json_end_array(struct json_writer *w);
 
 void json_key(struct json_writer *w, const char *key);
 /* NULL is written as null. */
-void json_string(struct json_writer *w, const char *value);
+void json_text(struct json_writer *w, const char *value);
 void json_int(struct json_writer *w, int64_t value);
 void json_bool(struct json_writer *w, bool value);
 

@@ -91,7 +91,7 @@ void doctor_print_text(FILE *out, const struct doctor_report *report)
 static void put_member(struct json_writer *w, const char *key, const char *value)
 {
     json_key(w, key);
-    json_string(w, value);
+    json_text(w, value);
 }
 
 static void put_finding(struct json_writer *w, const struct doctor_finding *f)

@@ -6,7 +6,6 @@
  */
 #include "vmm/run.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,36 +15,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "boot/image.h"
 #include "common/text.h"
 #include "vmm/attach.h"
 #include "vmm/console.h"
-#include "vmm/file.h"
-#include "vmm/initramfs.h"
+#include "vmm/launch.h"
 #include "vmm/line.h"
 #include "vmm/run_options.h"
 #include "vmm/run_report.h"
 #include "vmm/vm.h"
 
-#define KERNEL_BYTES_MAX  ((size_t)1 << 30)
-#define KERNEL_HEAD_BYTES ((size_t)64 << 10)
-#define INITRD_BYTES_MAX  ((size_t)4 << 30)
-#define POLL_MAX          (3 + ATTACH_POLL)
-#define NS_PER_S          UINT64_C(1000000000)
-#define PANIC_GRACE_S     5u
-#define TERMS_MAX         3u /* so many SIGTERMs end a run whose command does not */
+#define POLL_MAX      (3 + ATTACH_POLL)
+#define NS_PER_S      UINT64_C(1000000000)
+#define PANIC_GRACE_S 5u
+#define TERMS_MAX     3u /* so many SIGTERMs end a run whose command does not */
 
 struct run {
     const struct cli_io *io;
     struct run_options options;
-    struct file kernel, initrds[RUN_INITRDS_MAX];
-    struct initramfs initramfs;
-    struct boot_image image;
+    struct launch launch;
     struct hv hv;
     struct vm vm;
     struct line line;
@@ -77,83 +68,19 @@ static uint64_t now_ns(void)
 
 /* ---- Files ---- */
 
-/*
- * boot/ looks at a kernel's headers, which are in its head, and at the notes of an ELF file, which may be anywhere.
- * Only these have to stay as they are while it looks.
- */
-static bool freeze_notes(struct file *f)
+static struct launch_config launch_of(const struct run_options *o)
 {
-    Elf64_Ehdr head;
-    Elf64_Phdr entry;
-    if (f->length < sizeof(head) || memcmp(f->bytes, ELFMAG, SELFMAG) != 0)
-        return true;
-    memcpy(&head, f->bytes, sizeof(head));
-    for (unsigned i = 0; i < head.e_phnum; i++) {
-        uint64_t at = head.e_phoff + (uint64_t)i * sizeof(entry);
-        if (at > KERNEL_HEAD_BYTES - sizeof(entry) || at > f->length - sizeof(entry))
-            return head.e_phoff >= f->length; /* what is beyond the file is refused as such later */
-        memcpy(&entry, f->bytes + at, sizeof(entry));
-        if (entry.p_type == PT_NOTE && !file_freeze(f, entry.p_offset, entry.p_filesz))
-            return false;
-    }
-    return true;
-}
-
-static int refuse_notes(const struct file *f, struct err *err)
-{
-    const struct err_context context = {
-        .attempted = "read the kernel", .on_what = f->name, .what_to_do = "give a vmlinux as Linux's build makes it"};
-    return err_fail_because(err, -ENOEXEC, &context, "its program headers are far from its head, or it has many notes");
-}
-
-static int load_files(struct run *r, struct err *err)
-{
-    const struct run_options *o = &r->options;
-    int code = file_map(&r->kernel, o->kernel, "kernel", KERNEL_BYTES_MAX, KERNEL_HEAD_BYTES, err);
-    if (code == 0 && !freeze_notes(&r->kernel))
-        code = refuse_notes(&r->kernel, err);
-    for (unsigned i = 0; code == 0 && i < o->initrd_count; i++)
-        code = file_load(&r->initrds[i], o->initrds[i], "initial ramdisk", INITRD_BYTES_MAX, err);
-    struct boot_module_wish wishes[IO_MODULES_MAX];
-    size_t wished = io_modules(&o->io, wishes);
-    return code != 0 ? code : initramfs_build(&r->initramfs, o->modules, wishes, wished, err);
-}
-
-static struct boot_file boot_file_of(const struct file *f)
-{
-    return (struct boot_file){.bytes = f->bytes, .length = f->length, .name = f->name};
-}
-
-static int build_image(struct run *r, struct err *err)
-{
-    const struct run_options *o = &r->options;
-    struct boot_file parts[1 + RUN_INITRDS_MAX] = {initramfs_file(&r->initramfs)};
-    for (unsigned i = 0; i < o->initrd_count; i++)
-        parts[1 + i] = boot_file_of(&r->initrds[i]);
-    struct boot_config cfg = {
-        .kernel = boot_file_of(&r->kernel),
-        .initrds = parts,
-        .initrd_count = 1 + o->initrd_count,
-        .init = INITRAMFS_INIT,
-        .cmdline = o->append,
-        .without_default_cmdline = o->no_default_args,
-        .protocol = o->protocol,
-        .memory_bytes = o->memory_bytes,
-        .devices = {.vps = o->vps, .com1 = true, .com2 = true, .rtc = CONFIG_RTC, .panic = CONFIG_PVPANIC},
-    };
-    if (CONFIG_VIRTIO)
-        io_describe(&o->io, &cfg.devices);
-    return boot_image_build(&cfg, &r->image, err);
-}
-
-/* They are in guest memory once the machine is built. */
-static void drop_files(struct run *r)
-{
-    boot_image_fini(&r->image);
-    initramfs_fini(&r->initramfs);
-    for (unsigned i = 0; i < RUN_INITRDS_MAX; i++)
-        file_fini(&r->initrds[i]);
-    file_fini(&r->kernel);
+    return (struct launch_config){.kernel = o->kernel,
+                                  .initrds = o->initrds,
+                                  .initrd_count = o->initrd_count,
+                                  .modules = o->modules,
+                                  .cmdline = o->append,
+                                  .no_default_cmdline = o->no_default_args,
+                                  .channel = true,
+                                  .protocol = o->protocol,
+                                  .memory_bytes = o->memory_bytes,
+                                  .vps = o->vps,
+                                  .io = &o->io};
 }
 
 /* ---- The machine ---- */
@@ -214,8 +141,8 @@ static int build_machine(struct run *r, struct err *err)
 {
     const struct vm_config cfg = {
         .vps = r->options.vps,
-        .image = &r->image,
-        .kernel = &r->kernel,
+        .image = &r->launch.image,
+        .kernel = &r->launch.kernel,
         .console = {.output = to_console, .ctx = r},
         .channel = {.output = to_line, .room = line_has_room, .ctx = r},
         .console_virtio = {.output = to_console, .ctx = r},
@@ -434,18 +361,6 @@ static void wait_and_step(struct run *r)
 
 /* ---- The end ---- */
 
-static void sample_processors(struct run *r, struct run_report *report)
-{
-    report->vps = r->vm.vps;
-    for (uint32_t i = 0; i < r->vm.vps; i++) {
-        struct run_processor *p = &report->processor[i];
-        const struct mshv_vp *vp = &r->vm.vcpu[i].vp;
-        p->known = mshv_vp_get_register(vp, HV_X64_REGISTER_RIP, &p->rip, NULL) == 0 &&
-                   mshv_vp_get_register(vp, HV_X64_REGISTER_RFLAGS, &p->rflags, NULL) == 0 &&
-                   mshv_vp_get_register(vp, HV_REGISTER_INTERNAL_ACTIVITY_STATE, &p->activity, NULL) == 0;
-    }
-}
-
 static int conclude(struct run *r)
 {
     struct run_report report = {.io = r->io,
@@ -462,8 +377,10 @@ static int conclude(struct run *r)
     attach_release_terminal(&r->attach);
     vm_stop(&r->vm, VM_END_ASKED, "%s", "");
     vm_join(&r->vm);
-    if (report.late)
-        sample_processors(r, &report);
+    if (report.late) {
+        report.vps = r->vm.vps;
+        launch_sample_vps(&r->vm, report.processor);
+    }
     r->times.entered_ns = atomic_load(&r->vm.vcpu[0].entered_ns);
     r->times.hello_ns = r->attach.hello_ns;
     r->times.ready_ns = r->attach.ready_ns;
@@ -502,14 +419,15 @@ static int prepare_and_run(struct run *r)
     int code = start_session(r, &err);
     if (code < 0)
         return fail(r, code == -ENOMEM ? RUN_EXIT_HOST : CLI_EXIT_USAGE, &err);
-    if (load_files(r, &err) < 0 || build_image(r, &err) < 0)
+    const struct launch_config cfg = launch_of(&r->options);
+    if (launch_load(&r->launch, &cfg, &err) < 0 || launch_build(&r->launch, &cfg, &err) < 0)
         return fail(r, RUN_EXIT_FILE, &err);
     r->times.image_ns = now_ns();
     if (open_console(r, &err) < 0)
         return fail(r, RUN_EXIT_FILE, &err);
     code = take_signals(r, &err);
     code = code != 0 ? code : build_machine(r, &err);
-    drop_files(r);
+    launch_fini(&r->launch);
     if (code < 0)
         return fail(r, RUN_EXIT_HOST, &err);
     r->times.built_ns = now_ns();
@@ -522,7 +440,7 @@ static void clean_up(struct run *r)
     vm_fini(&r->vm);
     if (r->hv.port.ops != NULL)
         r->io->hv->close(&r->hv);
-    drop_files(r);
+    launch_fini(&r->launch);
     if (r->has_console)
         console_fini(&r->console);
     if (r->console_fd >= 0)
@@ -533,16 +451,6 @@ static void clean_up(struct run *r)
         (void)pthread_sigmask(SIG_SETMASK, &r->mask, NULL);
     }
     free(r);
-}
-
-/* Shared folders keep files open for the guest; programs start with a limit that suits select(). */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 int run_main(const struct cli_io *io, int argc, char **argv)
@@ -559,7 +467,7 @@ int run_main(const struct cli_io *io, int argc, char **argv)
     log_init(&r->log, STDERR_FILENO, LOG_LEVEL_WARN, NULL, NULL);
     int code = run_options_parse(io, argc, argv, &r->options);
     if (code == CLI_EXIT_OK) {
-        raise_descriptors();
+        launch_raise_descriptors();
         code = prepare_and_run(r);
     }
     clean_up(r);

@@ -14,8 +14,9 @@
 #include "vmm/cli.h"
 #include "vmm/hv.h"
 #include "vmm/io.h"
+#include "vmm/launch.h"
 
-#define RUN_INITRDS_MAX 8u
+#define RUN_INITRDS_MAX LAUNCH_INITRDS_MAX
 #define RUN_ENV_MAX     256u
 
 struct run_options {

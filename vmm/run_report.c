@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/mshv/abi.h"
 #include "vmm/run.h"
-
-#define RFLAGS_IF UINT64_C(0x200)
 
 /* ---- Why ---- */
 
@@ -21,21 +18,13 @@ static void say_progress(const struct run_report *r)
         fprintf(r->io->err, "caisson run: the last it said: %s\n", a->text);
 }
 
-static const char *activity(const struct run_processor *p)
-{
-    if ((p->activity & HV_ACTIVITY_STARTUP_SUSPEND) != 0)
-        return "waits to be started";
-    if ((p->activity & (HV_ACTIVITY_HALT_SUSPEND | HV_ACTIVITY_IDLE_SUSPEND)) != 0)
-        return (p->rflags & RFLAGS_IF) != 0 ? "is halted and waits for an interrupt" : "is halted with interrupts off";
-    return (p->rflags & RFLAGS_IF) != 0 ? "runs" : "runs with interrupts off";
-}
-
 static void say_processors(const struct run_report *r)
 {
     for (uint32_t i = 0; i < r->vps; i++) {
-        const struct run_processor *p = &r->processor[i];
+        const struct launch_vp *p = &r->processor[i];
         if (p->known)
-            fprintf(r->io->err, "caisson run: VP %u %s, RIP %llx\n", i, activity(p), (unsigned long long)p->rip);
+            fprintf(r->io->err, "caisson run: VP %u %s, RIP %llx\n", i, launch_vp_activity(p),
+                    (unsigned long long)p->rip);
     }
 }
 

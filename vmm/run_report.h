@@ -12,14 +12,8 @@
 #include "vmm/attach.h"
 #include "vmm/cli.h"
 #include "vmm/console.h"
+#include "vmm/launch.h"
 #include "vmm/vm.h"
-
-/* Where a processor stands, for a guest that does not get on. */
-struct run_processor {
-    bool known;
-    uint64_t rip, rflags;
-    uint64_t activity; /* register INTERNAL_ACTIVITY_STATE */
-};
 
 struct run_report {
     const struct cli_io *io;
@@ -34,7 +28,7 @@ struct run_report {
     uint32_t ready_seconds;
     bool console_shown; /* the user has the console's output already */
     uint32_t vps;       /* of processor; 0: not looked at */
-    struct run_processor processor[VM_VPS_MAX];
+    struct launch_vp processor[VM_VPS_MAX];
 };
 
 /*

@@ -48,7 +48,7 @@ static const char *finished(struct fixture *f)
 static void assert_string_written_as(void **state, const char *value, const char *wanted)
 {
     struct fixture *f = *state;
-    json_string(&f->w, value);
+    json_text(&f->w, value);
     assert_string_equal(finished(f), wanted);
 }
 
@@ -68,8 +68,8 @@ static void array_has_commas_between_items(void **state)
 {
     struct fixture *f = *state;
     json_begin_array(&f->w);
-    json_string(&f->w, "x");
-    json_string(&f->w, NULL);
+    json_text(&f->w, "x");
+    json_text(&f->w, NULL);
     json_bool(&f->w, false);
     json_end_array(&f->w);
     assert_string_equal(finished(f), "[\n  \"x\",\n  null,\n  false\n]\n");

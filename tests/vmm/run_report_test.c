@@ -283,12 +283,11 @@ static void where_processors_stand(void **state)
     struct rig *r = *state;
     r->report.late = true;
     r->report.vps = 6;
-    r->report.processor[0] = (struct run_processor){.known = true, .rip = 0xabc, .rflags = 0x200};
-    r->report.processor[1] = (struct run_processor){.known = true, .activity = HV_ACTIVITY_STARTUP_SUSPEND};
-    r->report.processor[2] =
-        (struct run_processor){.known = true, .activity = HV_ACTIVITY_HALT_SUSPEND, .rflags = 0x200};
-    r->report.processor[3] = (struct run_processor){.known = true, .activity = HV_ACTIVITY_HALT_SUSPEND};
-    r->report.processor[4] = (struct run_processor){.known = true};
+    r->report.processor[0] = (struct launch_vp){.known = true, .rip = 0xabc, .rflags = 0x200};
+    r->report.processor[1] = (struct launch_vp){.known = true, .activity = HV_ACTIVITY_STARTUP_SUSPEND};
+    r->report.processor[2] = (struct launch_vp){.known = true, .activity = HV_ACTIVITY_HALT_SUSPEND, .rflags = 0x200};
+    r->report.processor[3] = (struct launch_vp){.known = true, .activity = HV_ACTIVITY_HALT_SUSPEND};
+    r->report.processor[4] = (struct launch_vp){.known = true};
     expect(r, RUN_EXIT_NOT_READY);
     expect_text(r, "VP 0 runs, RIP abc\n");
     expect_text(r, "VP 1 waits to be started");

@@ -2,11 +2,13 @@
 #include "common/ttrpc.h"
 
 #include <errno.h>
+#include <pb_common.h>
 #include <pb_decode.h>
 #include <pb_encode.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "ttrpc.pb.h"
 
 #define FIRST_ROOM     4096u
@@ -41,7 +43,8 @@ static void begin_frame(struct ttrpc_reader *r)
 static size_t take_header(struct ttrpc_reader *r, const uint8_t *bytes, size_t n)
 {
     size_t taken = smaller(n, TTRPC_HEADER_BYTES - r->have);
-    memcpy(r->raw + r->have, bytes, taken);
+    if (taken > 0)
+        memcpy(r->raw + r->have, bytes, taken);
     r->have += taken;
     if (r->have == TTRPC_HEADER_BYTES)
         r->header = (struct ttrpc_header){
@@ -118,6 +121,63 @@ static int encoded_bytes(const pb_msgdesc_t *fields, const void *message, size_t
     return *size > TTRPC_PAYLOAD_MAX ? -EMSGSIZE : 0;
 }
 
+/* ---- Strings ---- */
+
+static void clean_message(const pb_msgdesc_t *fields, const void *message);
+
+static void clean_texts(const pb_field_iter_t *f, pb_size_t count)
+{
+    char **texts = f->pData;
+    for (pb_size_t i = 0; i < count; i++)
+        if (texts[i] != NULL)
+            utf8_clean(texts[i]);
+}
+
+static void clean_messages(const pb_field_iter_t *f, pb_size_t count)
+{
+    const char *message = f->pData;
+    for (pb_size_t i = 0; i < count; i++)
+        clean_message(f->submsg_desc, message + (size_t)i * f->data_size);
+}
+
+/* How many there are of a field: elements, or whether it is there. */
+static pb_size_t count_of(const pb_field_iter_t *f)
+{
+    const pb_type_t kind = PB_HTYPE(f->type);
+    if (f->pData == NULL || (kind == PB_HTYPE_ONEOF && *(const pb_size_t *)f->pSize != f->tag))
+        return 0;
+    return kind == PB_HTYPE_REPEATED ? *(const pb_size_t *)f->pSize : 1;
+}
+
+static void clean_field(const pb_field_iter_t *f)
+{
+    const pb_type_t type = PB_LTYPE(f->type);
+    const bool pointer = PB_ATYPE(f->type) == PB_ATYPE_POINTER;
+    const pb_size_t count = count_of(f);
+    if (count > 0 && PB_LTYPE_IS_SUBMSG(type))
+        clean_messages(f, count);
+    else if (count > 0 && type == PB_LTYPE_STRING && pointer && PB_HTYPE(f->type) == PB_HTYPE_REPEATED)
+        clean_texts(f, count);
+    else if (count > 0 && type == PB_LTYPE_STRING)
+        utf8_clean(f->pData);
+}
+
+/*
+ * Strings of protobuf are UTF-8, and other libraries refuse a whole message for one byte. Writes only where it is
+ * wrong, so that a message may point to constants.
+ */
+static void clean_message(const pb_msgdesc_t *fields, const void *message)
+{
+    pb_field_iter_t f;
+    if (!pb_field_iter_begin_const(&f, fields, message))
+        return;
+    do
+        clean_field(&f);
+    while (pb_field_iter_next(&f));
+}
+
+/* ---- Writing ---- */
+
 /* A message as nanopb's bytes, to be put into another. */
 static int pack_payload(pb_bytes_array_t **out, const pb_msgdesc_t *fields, const void *message)
 {
@@ -183,6 +243,7 @@ int ttrpc_pack_request(struct ttrpc_frame *out, uint32_t stream, const char *ser
 int ttrpc_pack_response(struct ttrpc_frame *out, uint32_t stream, const pb_msgdesc_t *fields, const void *message)
 {
     ttrpc_Response response = ttrpc_Response_init_zero;
+    clean_message(fields, message);
     int code = pack_payload(&response.payload, fields, message);
     code = code < 0 ? code : pack_frame(out, stream, TTRPC_RESPONSE, ttrpc_Response_fields, &response);
     free(response.payload);
@@ -195,6 +256,7 @@ int ttrpc_pack_error(struct ttrpc_frame *out, uint32_t stream, enum ttrpc_code c
     response.status.message = strndup(text, ERROR_TEXT_MAX);
     if (response.status.message == NULL)
         return -ENOMEM;
+    utf8_clean(response.status.message);
     int result = pack_frame(out, stream, TTRPC_RESPONSE, ttrpc_Response_fields, &response);
     free(response.status.message);
     return result;

@@ -12,8 +12,8 @@
  * with one RESPONSE with the same number, in any order. Streaming calls (DATA frames) are not used by the agent.
  *
  * Bounds: a payload has at most TTRPC_PAYLOAD_MAX bytes. A larger one is skipped without being stored, so that its
- * stream can be refused and the others go on. Memory for a payload grows with what has arrived, not with what the header
- * promises.
+ * stream can be refused and the others go on. Memory for a payload grows with what has arrived, not with what the
+ * header promises.
  *
  * No state but in the structs; no thread, no lock. Source: containerd/ttrpc, PROTOCOL.md.
  */
@@ -95,7 +95,10 @@ struct ttrpc_frame {
  * -EMSGSIZE: larger than a frame may be, -EINVAL: nanopb refused it. */
 int ttrpc_pack_request(struct ttrpc_frame *out, uint32_t stream, const char *service, const char *method,
                        const pb_msgdesc_t *fields, const void *message, int64_t timeout_ns);
-/* The answer to a call that worked. Errors as above. */
+/*
+ * The answer to a call that worked. Bytes of its strings that are no UTF-8 become '?', in the message itself, as no
+ * client could read it otherwise. Errors as above.
+ */
 int ttrpc_pack_response(struct ttrpc_frame *out, uint32_t stream, const pb_msgdesc_t *fields, const void *message);
 /* The answer to one that did not. text: for people, cut at 4 KiB. 0 or -ENOMEM. */
 int ttrpc_pack_error(struct ttrpc_frame *out, uint32_t stream, enum ttrpc_code code, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first process of a guest: makes the machine usable, runs one command for the monitor, switches the machine off.
+ * The first process of a guest: makes the machine usable, runs one command for the monitor or serves a pod as its
+ * agent, switches the machine off.
  * Only here does anything touch the machine as a whole; what is done in which order is in main().
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/relro.h"
+#include "guest-init/agent/serve.h"
 #include "guest-init/events.h"
 #include "guest-init/modules.h"
 #include "guest-init/mounts.h"
@@ -120,34 +122,48 @@ static _Noreturn void power_off(struct report *r)
     }
 }
 
+static void run_session(struct report *r)
+{
+    struct guest *g = malloc(sizeof *g);
+    if (g == NULL) {
+        report_warning(r, "no memory for guest-init itself; give the guest more");
+        return;
+    }
+    guest_init(g, &ops, 2);
+    if (open_channel(g) == 0) {
+        prepare(g);
+        serve(g);
+    }
+}
+
 int main(void)
 {
+    const char *port = getenv(AGENT_WORD);
     if (getpid() != 1) {
         fprintf(stderr, "guest-init: this is the first process of a caisson guest; run by hand it does nothing\n");
         return 2;
     }
     struct report early = {.fd = 2};
     int sealed = relro_seal();
+    int rooted = CONFIG_AGENT && port != NULL ? agent_prepare_root() : 0;
     int mounted = mounts_make_dev("");
     open_console();
     fill_standard_numbers();
     if (sealed < 0) {
         report_warning(&early, "cannot make its tables read-only: %s; going on without", strerror(-sealed));
     }
+    if (rooted < 0) {
+        report_warning(&early, "cannot make a root that can be exchanged: %s; containers cover the guest's instead",
+                       strerror(-rooted));
+    }
     if (mounted < 0) {
         report_warning(&early, "cannot mount /dev: %s; going on with what is there", strerror(-mounted));
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del is then a SIGINT for us */
-    struct guest *g = malloc(sizeof *g);
-    if (g == NULL) {
-        report_warning(&early, "no memory for guest-init itself; give the guest more");
-    } else {
-        guest_init(g, &ops, 2);
-        if (open_channel(g) == 0) {
-            prepare(g);
-            serve(g);
-        }
-    }
+    if (CONFIG_AGENT && port != NULL)
+        agent_serve(port, &early);
+    else
+        run_session(&early);
     power_off(&early);
 }

@@ -14,7 +14,8 @@ __attribute__((format(printf, 3, 0))) static void report(struct report *r, bool 
     struct text t;
     text_init(&t, line, sizeof line);
     text_add_v(&t, format, arguments);
-    int length = snprintf(whole, sizeof whole, "guest-init: %s%s\n", warning ? "warning: " : "", line);
+    const char *word = warning ? "warning: " : r->step_word != NULL ? r->step_word : "";
+    int length = snprintf(whole, sizeof whole, "guest-init: %s%s\n", word, line);
     /* One write, so that lines of the kernel do not come between. Nobody could be told if it failed. */
     if (write(r->fd, whole, (size_t)length) != length) {
         r->unheard++;

@@ -14,6 +14,7 @@
 struct report {
     int fd;                  /* the console, borrowed; usually 2 */
     struct session *session; /* borrowed; NULL: only the console */
+    const char *step_word;   /* what lines of steps begin with, borrowed; NULL: nothing */
     unsigned warnings;       /* how many there were */
     unsigned unheard;        /* lines the console did not take */
 };

@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The pod process: one virtual machine for the containers of one pod, which outlives the command that made it.
+ *
+ *     pod.c          forking it, and waiting until its agent listens
+ *     machine.c      files to a boot image to a running machine
+ *     serve.c        its loop: control connections, signals, the machine's end, the guest's agent
+ *     control.c      the other end of the control socket, for commands
+ *     console_log.c  what the guest prints: kept, bounded, watched for the steps of its start
+ *
+ * In its folder are the sockets pod.sock (control) and vsock (to the guest: docs/io.md), the files console.log (what
+ * the guest printed), pod.log (what the agent and the pod process said) and pod.json (what it is and how far it got).
+ * When it ends, the files remain and the sockets do not. docs/pod.md says who does what.
+ */
+#ifndef CAISSON_VMM_POD_POD_H
+#define CAISSON_VMM_POD_POD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+#include "vmm/cli.h"
+#include "vmm/hv.h"
+#include "vmm/io.h"
+
+#define POD_AGENT_PORT  1024u
+#define POD_LOG_PORT    1025u
+#define POD_GUEST_CID   3u
+#define POD_EXPORTS_TAG "caisson" /* of the virtio-fs device whose folders are the exports */
+
+/* Names in the pod's folder. */
+#define POD_SOCKET_NAME  "pod.sock"
+#define POD_VSOCK_NAME   "vsock"
+#define POD_STATE_NAME   "pod.json"
+#define POD_LOG_NAME     "pod.log"
+#define POD_CONSOLE_NAME "console.log"
+
+#define POD_ID_MAX 128u
+
+/* All strings are borrowed until pod_spawn returns. */
+struct pod_config {
+    const char *id;        /* for names of processes and messages */
+    const char *folder;    /* absolute; exists, mode 0700 */
+    const char *kernel;    /* file */
+    const char *modules;   /* folder with the kernel's modules, or NULL */
+    const char *cmdline;   /* more words for the kernel, or NULL */
+    uint32_t vps;          /* 1 to VM_VPS_MAX */
+    uint64_t memory_bytes; /* whole pages */
+    bool hugepages;        /* memory from huge pages that are set aside on the host; then there is no balloon */
+    struct io_config io;   /* disks and nets; vsock, exports, rng and balloon are added */
+    struct hv_request hv;
+    unsigned ready_seconds;                   /* until the agent listens; 0: POD_READY_SECONDS */
+    int (*enter)(void *ctx, struct err *err); /* called in the new process before anything is built; NULL: nothing */
+    void *enter_ctx;
+    int log_level; /* enum log_level, for pod.log */
+};
+
+#define POD_READY_SECONDS 60u
+
+/*
+ * Make the pod's process and wait until the guest's agent listens. The process has a session of its own, / as its
+ * folder, /dev/null as its streams and no descriptor of the caller's but those of cfg->io. io: of the caller; only
+ * io->hv is used in the new process.
+ *
+ * 0 with *pid: a child of the caller. Otherwise -errno, with the reason in *err: what the host refused, or how the
+ * guest ended, the phase it had reached and its last lines on the console; the process has ended and been reaped, and
+ * pod.json tells the same. One thread; the caller's other threads are not in the new process, so there should be none.
+ */
+int pod_spawn(const struct cli_io *io, const struct pod_config *cfg, pid_t *pid, struct err *err);
+
+#endif

@@ -61,13 +61,15 @@ dirs-$(CONFIG_GUEST_INIT) += guest-init
 dirs-$(CONFIG_AGENT) += guest-init/agent guest-init/container
 dirs-$(CONFIG_OCI) += vmm/oci vmm/pod
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
-run := run run_options run_report attach attach_sink line initramfs vm vcpu exits
+omit-$(if $(CONFIG_MANUAL),,y) += $(foreach f,manual completion cli_words,vmm/$(f).c tests/vmm/$(f)_test.c)
+run := run run_options run_report launch attach attach_sink line initramfs vm vcpu exits
 omit-$(if $(CONFIG_RUN),,y) += $(run:%=vmm/%.c) $(run:%=tests/vmm/%_test.c)
 omit-$(if $(CONFIG_GUEST_INIT),,y) += $(wildcard tests/guest-init/*.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(wildcard tests/vmm/softhv/*.c tests/vmm/mshv/abi_*_test.c tests/minivmm/sys_softhv.c)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/vmm/%_test.c,vm vcpu exits)
 omit-$(if $(CONFIG_SOFTHV),,y) += $(patsubst %,tests/fuzz/%_fuzz.c,hvguest trace port)
 omit-y += tests/vmm/softhv/preload/% # programs for glibc, not with the rest
+omit-$(if $(CONFIG_OCI),,y) += tests/lib/oci_bundle.c
 omit-$(if $(CONFIG_IOAPIC),,y) += $(wildcard vmm/devices/ioapic.c tests/vmm/devices/ioapic_test.c tests/fuzz/ioapic_fuzz.c)
 omit-$(if $(CONFIG_RTC),,y) += $(wildcard vmm/devices/rtc.c tests/vmm/devices/rtc_test.c)
 omit-$(if $(CONFIG_SERIAL),,y) += $(wildcard vmm/devices/serial.c tests/vmm/devices/serial_test.c tests/fuzz/serial_fuzz.c)
@@ -94,9 +96,9 @@ omit-$(if $(CONFIG_X86_VECTOR),,y) += $(wildcard vmm/x86/exec_vec*.c tests/vmm/x
 
 # Messages of common/proto/, made by nanopb's generator. Headers stand in $(OUT)/proto, which is in the search path.
 protos := $(if $(CONFIG_TTRPC),$(patsubst common/proto/%.proto,%,$(sort $(wildcard common/proto/*.proto common/proto/google/protobuf/*.proto))))
-omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/guest-init/container/*.c tests/fuzz/agent*_fuzz.c)
-omit-$(if $(CONFIG_OCI),,y) += $(wildcard tests/vmm/oci/*.c tests/vmm/pod/*.c tests/fuzz/oci*_fuzz.c tests/fuzz/pod*_fuzz.c)
-omit-$(if $(CONFIG_POD_NET),,y) += $(wildcard vmm/pod/net*.c tests/vmm/pod/net*_test.c)
+omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/guest-init/container/*.c tests/lib/agent_rig.c tests/lib/box.c tests/fuzz/agent*_fuzz.c)
+omit-$(if $(CONFIG_OCI),,y) += tests/lib/fake_agent.c tests/lib/oci_rig.c tests/lib/proxy_rig.c $(wildcard tests/vmm/oci/*.c tests/vmm/pod/*.c tests/fuzz/oci*_fuzz.c tests/fuzz/pod*_fuzz.c)
+omit-$(if $(CONFIG_POD_NET),,y) += $(wildcard vmm/pod/net*.c tests/vmm/pod/net*_test.c tests/pod/attach.c)
 omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard common/ttrpc*.c tests/common/ttrpc*_test.c tests/fuzz/ttrpc*_fuzz.c)
 
 mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
@@ -106,7 +108,7 @@ find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name 
 chosen = $(if $(T),$(foreach t,$(1),$(if $(strip $(foreach w,$(T),$(findstring $(w),$(t)))),$(t))),$(1))
 tests := $(call chosen,$(call find,*_test.c))
 fuzzers := $(call find,*_fuzz.c)
-testlib := $(sort $(wildcard tests/lib/*.c))
+testlib := $(filter-out $(omit-y),$(sort $(wildcard tests/lib/*.c)))
 x86diff := $(sort $(wildcard tests/x86diff/*.c))
 bench := $(sort $(wildcard tests/bench/*.c))
 io-tool := $(sort $(wildcard tests/io/*.c))
@@ -193,7 +195,7 @@ $(OUT)/$(1)/: ; @mkdir -p $$@
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
 	$$(file >$$@.new,$$(if $$(filter %/flags,$$@),$$(CC_$(1)) $$(FLAGS_$(1)),$(srcs) $(testlib)))
 	@cmp -s $$@.new $$@ && rm $$@.new || mv $$@.new $$@
-$(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok | $(OUT)/version.h $(OUT)/proto/ok
+$(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok $(OUT)/proto/ok | $(OUT)/version.h
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
@@ -305,6 +307,10 @@ $(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
 $(OUT)/io-tool: $(call objects,musl,$(io-tool))
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# Gives a network namespace to a VMM as pods do.
+$(OUT)/pod-attach: $(OUT)/musl/tests/pod/attach.o $(OUT)/musl/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 # First process of guests and peer on the host, for scripts/bench io.
 $(OUT)/bench-io-init: $(call objects,musl,$(bench-io))
 	$(call say,LINK,$@)
@@ -327,7 +333,7 @@ $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libte
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan test-cov test-preload test-minivmm test-boot test-io test-qemu test-run fuzz-replay fuzz-build check-clang x86diff \
+.PHONY: help test test-asan test-cov test-preload test-minivmm test-boot test-io test-container test-qemu test-run test-pod fuzz-replay fuzz-build check-clang x86diff \
 	bench-cpu guests guest-init bench-init bench-io-init io-tool lib softhv-preload deps sbom sources format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
@@ -348,12 +354,20 @@ test-minivmm: $(OUT)/minivmm/soft $(OUT)/minivmm/libc $(minivmm-guests:tests/min
 	@MINIVMM=$(OUT)/minivmm PRELOAD=$(minivmm-preload) BUILD=$(BUILD) scripts/run-tests minivmm $(OUT)/minivmm tests/minivmm/run_test
 test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the kernels of scripts/guest-kernel
 	@CAISSON=$(OUT)/caisson BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests boot $(OUT)/boot tests/run/boot_test
-test-io: $(OUT)/caisson $(OUT)/io-tool ## run tests/run/io_test: devices of whole guests, from both sides (IO_BYTES: through each of them)
-	@CAISSON=$(OUT)/caisson IO_TOOL=$(OUT)/io-tool BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests io $(OUT)/io tests/run/io_test
+test-io: $(OUT)/caisson $(OUT)/io-tool $(if $(CONFIG_POD_NET),$(OUT)/pod-attach) ## run tests/run/io_test: devices of whole guests, from both sides (IO_BYTES: through each of them)
+	@CAISSON=$(OUT)/caisson IO_TOOL=$(OUT)/io-tool POD_ATTACH=$(OUT)/pod-attach BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests io $(OUT)/io tests/run/io_test
+container-tests := $(patsubst %,$(OUT)/musl/tests/guest-init/container/%_test,container pause rootfs)
+test-container: $(OUT)/caisson $(container-tests) ## run tests/guest-init/container/guest_test: containers inside a guest, with the tailored kernel
+	@CAISSON=$(OUT)/caisson PROGRAMS="$(container-tests)" BUILD=$(BUILD) scripts/run-tests container $(OUT)/container tests/guest-init/container/guest_test
 test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debian unstable's QEMU on softhv (docs/preload.md)
 	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test
 test-run: $(OUT)/caisson $(OUT)/run/guest ## run tests/run: caisson run from outside, with a guest of one page (KERNEL=<bzImage>: that one cut short, too)
 	@CAISSON=$(OUT)/caisson GUEST=$(OUT)/run/guest KERNEL=$(KERNEL) BUILD=$(BUILD) scripts/run-tests run $(OUT) tests/run/run_test
+pod-tests := tests/pod/pods_test tests/oci/oci_test tests/pod/containerd_test tests/pod/podman_test tests/pod/agent_test tests/pod/compare_proto
+test-pod: $(OUT)/caisson ## run tests/pod and tests/oci: the agent, pods, containerd, podman and the OCI specification, with the kernels of scripts/guest-kernel
+	@rm -rf $(OUT)/pod/results && mkdir -p $(OUT)/pod/results
+	@CAISSON=$(OUT)/caisson RESULTS=$(abspath $(OUT)/pod/results) BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests pod $(OUT)/pod $(call chosen,$(pod-tests))
+	$(if $(T),,@tests/oci/conformance $(OUT)/pod/results/oci_test)
 test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage
 	@BUILD=$(BUILD) scripts/run-tests cov $(OUT)/cov $(call test_programs,cov)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/cov $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers)))

@@ -3,7 +3,7 @@
 #define CAISSON_VMM_CLI_H
 
 /*
- * The command line: caisson [--version | --help | COMMAND [OPTION...]].
+ * The command line: caisson [--version | --help | [GLOBAL OPTION...] COMMAND [OPTION...]].
  *
  * Each sub-command is one row of a const table. This module finds the row, answers --version, --help, `help COMMAND`
  * and `COMMAND --help` itself, and refuses what it does not know with one line and CLI_EXIT_USAGE. A sub-command parses
@@ -13,6 +13,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+
+/* Options before the command, for those that keep state or are run by other programs. Strings are argv's. */
+struct cli_global {
+    const char *root;     /* --root; NULL: the default */
+    const char *log_path; /* --log; NULL: none */
+    bool log_json;        /* --log-format json */
+    bool debug;           /* --debug */
+    bool systemd_cgroup;  /* --systemd-cgroup */
+    bool rootless;        /* --rootless true: cgroups that may not be made are done without */
+};
 
 enum cli_exit {
     CLI_EXIT_OK = 0,
@@ -26,15 +36,18 @@ struct hv_offer; /* hv.h */
 struct cli_io {
     FILE *out;
     FILE *err;
-    const struct hv_offer *hv; /* hypervisors to be had; NULL: none */
+    const struct hv_offer *hv;       /* hypervisors to be had; NULL: none */
+    const struct cli_global *global; /* filled in by cli_main; NULL: no such options */
 };
 
 struct cli_command {
     const char *name;
-    const char *summary; /* one line for the list of commands, no full stop */
-    const char *usage;   /* arguments after the name, for "usage: caisson NAME ..." */
-    const char *help;    /* what it does, each option, exit codes; complete lines */
-    const char *symbol;  /* Kconfig symbol that leaves the command out of a build, without CONFIG_; NULL: always in */
+    const char *summary;   /* one line for the list of commands, no full stop */
+    const char *usage;     /* arguments after the name, for "usage: caisson NAME ..." */
+    const char *help;      /* what it does, each option, exit codes; complete lines */
+    const char *more_help; /* printed behind help; NULL: nothing */
+    bool own_help;         /* run understands --help itself, because operands of it may hold that word */
+    const char *symbol;    /* Kconfig symbol that leaves the command out of a build, without CONFIG_; NULL: always in */
     /* argv[0] is the command's name, the caller owns all of it. Returns an exit code. NULL: left out of this build. */
     int (*run)(const struct cli_io *io, int argc, char **argv);
 };

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Shared by scripts/check, scripts/demo and scripts/fresh. Source it from the root of the tree:
+# Shared by scripts/check, scripts/demo, scripts/fresh and scripts/bundle. Source it from the root of the tree:
 #   lib_say TEXT...            a progress line with the script's name in front
 #   lib_die TEXT...            the same on standard error, and exit 1
 #   lib_as_root COMMAND...     run as root: directly, or through sudo, which asks for a password only on a terminal
 #   lib_make_folder FOLDER     mkdir -p, or say that this tree cannot be written and exit
 #   lib_install_packages GROUP...  install the Debian packages of these groups of scripts/packages that are missing
+#   lib_archive_uri main|security  URI of the Debian archive this machine's apt uses; nothing if it knows none
+#   lib_apt_proxies            apt's proxies as variables of the environment, one a line: debootstrap reads nothing else
 # Set lib_name before use.
 : "${lib_name:?}"
 
@@ -50,4 +52,14 @@ lib_install_packages() {
     [ -n "$missing" ] || return 1
     lib_say "installing Debian packages: $(echo "$missing" | tr '\n' ' ')"
     lib_as_root scripts/packages install "$@"
+}
+
+lib_archive_uri() {
+    # shellcheck disable=SC2016 # apt expands these
+    apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' 'Component: main' |
+        awk -v want="$1" '$1 == "Debian" && ($2 ~ /-security$/ ? "security" : $2 ~ /-/ ? "other" : "main") == want { print $3; exit }'
+}
+
+lib_apt_proxies() {
+    apt-config dump | sed -n 's/^Acquire::\(https\{0,1\}\)::Proxy "\(.*\)";$/\1_proxy=\2/p' | grep -v '=DIRECT$' || true
 }

@@ -25,7 +25,7 @@ MATRIX = [
 
 GENERATIONS = [("6.15", 1), ("6.15-stable", 2), ("6.19", 1), ("7.2", 2)]
 
-MANY_BOOTS = 50
+MANY_BOOTS = int(os.environ.get("MANY_BOOTS", "50"))
 
 
 def boots(name, image, protocol, vps, memory):

@@ -117,10 +117,10 @@ guests := $(sort $(wildcard tests/guests/*.S))
 minivmm := $(sort $(wildcard tests/minivmm/*.c))
 minivmm-guests := $(sort $(wildcard tests/minivmm/*.S))
 everything := $(srcs) $(wildcard $(mains)) $(filter-out tests/minivmm/sys_libc.c,$(call find,*.c))
-# Without relro.c, which is for programs that relocate themselves.
+# Without relro.c, which is for programs that relocate themselves, and ttrpc.c, which is for pods.
 preload := $(sort $(wildcard vmm/softhv/preload/*.c))
 preload-tests := $(sort $(wildcard tests/vmm/softhv/preload/*_test.c))
-preload-srcs := $(filter-out common/relro.c,$(filter common/% vmm/softhv/% vmm/x86/%,$(srcs))) vmm/mshv/names.c $(preload)
+preload-srcs := $(filter-out common/relro.c common/ttrpc.c,$(filter common/% vmm/softhv/% vmm/x86/%,$(srcs))) vmm/mshv/names.c $(preload)
 
 # ---- Flags -----------------------------------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ FLAGS_cov := $(base) -Og -Wno-null-dereference -Wno-maybe-uninitialized --covera
 FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
 CC_so := $(CC)
 CC_so-clang := $(CLANG)
-FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC
+FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC $(call try,$(CC),-fno-canonical-system-headers)
 # Nobody runs what these two make, and clang's warnings do not depend on the level.
 FLAGS_so-clang := $(base) -O0 $(call harden,$(CLANG)) -fPIC
 FLAGS_clang := $(base) -O0 $(call harden,$(CLANG)) $(call muslinc,$(CLANG)) --target=x86_64-linux-musl

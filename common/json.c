@@ -146,6 +146,33 @@ void json_bool(struct json_writer *w, bool value)
     fputs(value ? "true" : "false", w->out);
 }
 
+void json_put_text(struct json_writer *w, const char *key, const char *value)
+{
+    json_key(w, key);
+    json_text(w, value);
+}
+
+void json_put_int(struct json_writer *w, const char *key, int64_t value)
+{
+    json_key(w, key);
+    json_int(w, value);
+}
+
+void json_put_bool(struct json_writer *w, const char *key, bool value)
+{
+    json_key(w, key);
+    json_bool(w, value);
+}
+
+void json_put_texts(struct json_writer *w, const char *key, const char *const *texts)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (; *texts != NULL; texts++)
+        json_text(w, *texts);
+    json_end_array(w);
+}
+
 void json_finish(struct json_writer *w)
 {
     assert(w->depth == 0 && w->has_items[0]);

@@ -37,6 +37,12 @@ void json_text(struct json_writer *w, const char *value);
 void json_int(struct json_writer *w, int64_t value);
 void json_bool(struct json_writer *w, bool value);
 
+/* A member of an object: json_key and the value. texts: ends with NULL. */
+void json_put_text(struct json_writer *w, const char *key, const char *value);
+void json_put_int(struct json_writer *w, const char *key, int64_t value);
+void json_put_bool(struct json_writer *w, const char *key, bool value);
+void json_put_texts(struct json_writer *w, const char *key, const char *const *texts);
+
 /* Check that everything is closed and end the text with a newline. */
 void json_finish(struct json_writer *w);
 

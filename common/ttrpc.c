@@ -220,20 +220,11 @@ static int pack_frame(struct ttrpc_frame *out, uint32_t number, enum ttrpc_type 
     return 0;
 }
 
-/* nanopb's structs have no const strings; encoding does not write to them. */
-static char *borrow(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = text};
-    return u.out;
-}
-
 int ttrpc_pack_request(struct ttrpc_frame *out, uint32_t stream, const char *service, const char *method,
                        const pb_msgdesc_t *fields, const void *message, int64_t timeout_ns)
 {
-    ttrpc_Request request = {.service = borrow(service), .method = borrow(method), .timeout_nano = timeout_ns};
+    ttrpc_Request request = {
+        .service = ttrpc_borrow(service), .method = ttrpc_borrow(method), .timeout_nano = timeout_ns};
     int code = pack_payload(&request.payload, fields, message);
     code = code < 0 ? code : pack_frame(out, stream, TTRPC_REQUEST, ttrpc_Request_fields, &request);
     free(request.payload);

@@ -91,6 +91,19 @@ struct ttrpc_frame {
     size_t size;
 };
 
+/*
+ * A constant string for a message that is only encoded: nanopb's structs have no const members, and encoding does not
+ * write to them. Such a message is never released.
+ */
+static inline char *ttrpc_borrow(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = text};
+    return u.out;
+}
+
 /* A call. message: the method's argument, a nanopb struct with its descriptor. timeout_ns: 0 for none. 0, or -ENOMEM,
  * -EMSGSIZE: larger than a frame may be, -EINVAL: nanopb refused it. */
 int ttrpc_pack_request(struct ttrpc_frame *out, uint32_t stream, const char *service, const char *method,

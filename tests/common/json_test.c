@@ -64,6 +64,21 @@ static void object_has_commas_between_members(void **state)
     assert_string_equal(finished(f), "{\n  \"a\": -9223372036854775808,\n  \"b\": true\n}\n");
 }
 
+static void members_are_put_with_their_keys(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const two[] = {"x", "y", NULL}, *const none[] = {NULL};
+    json_begin_object(&f->w);
+    json_put_text(&f->w, "a", "b");
+    json_put_int(&f->w, "c", -1);
+    json_put_bool(&f->w, "d", false);
+    json_put_texts(&f->w, "e", two);
+    json_put_texts(&f->w, "f", none);
+    json_end_object(&f->w);
+    assert_string_equal(finished(f), "{\n  \"a\": \"b\",\n  \"c\": -1,\n  \"d\": false,\n  \"e\": [\n    \"x\",\n    "
+                                     "\"y\"\n  ],\n  \"f\": []\n}\n");
+}
+
 static void array_has_commas_between_items(void **state)
 {
     struct fixture *f = *state;
@@ -145,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(object_has_commas_between_members, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(members_are_put_with_their_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(array_has_commas_between_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nested_values_are_indented_by_depth, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quotes_and_backslashes_are_escaped, set_up, tear_down),

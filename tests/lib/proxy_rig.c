@@ -16,7 +16,6 @@
 
 #include "agent.pb.h"
 #include "tests/lib/proxy_rig.h"
-#include "vmm/oci/borrow.h"
 
 void proxy_rig_pipe(int fds[2])
 {
@@ -124,7 +123,7 @@ void proxy_rig_put(int fd, const char *text)
 int proxy_rig_start_c1(void *ctx, struct oci_agent *agent, struct err *err)
 {
     (void)ctx;
-    const grpc_StartContainerRequest request = {.container_id = oci_borrow("c1")};
+    const grpc_StartContainerRequest request = {.container_id = ttrpc_borrow("c1")};
     return oci_agent_call(agent, "grpc.AgentService/StartContainer", grpc_StartContainerRequest_fields, &request, NULL,
                           NULL, PROXY_RIG_LONG_MS, err);
 }

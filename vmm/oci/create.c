@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/oci/borrow.h"
 #include "vmm/oci/caller.h"
 #include "vmm/oci/container.h"
 #include "vmm/oci/pods.h"
@@ -424,7 +423,7 @@ int oci_create_detached(const struct cli_io *io, const struct oci_create *reques
 
 static int start_in_guest(const char *id, struct oci_agent *agent, struct err *err)
 {
-    const grpc_StartContainerRequest request = {.container_id = oci_borrow(id)};
+    const grpc_StartContainerRequest request = {.container_id = ttrpc_borrow(id)};
     return oci_agent_call(agent, SERVICE "StartContainer", grpc_StartContainerRequest_fields, &request, NULL, NULL,
                           START_MS, err);
 }

@@ -9,33 +9,6 @@
 #include "common/json.h"
 #include "vmm/oci/spec.h"
 
-static void put_strings(struct json_writer *w, const char *key, const char *const *words)
-{
-    json_key(w, key);
-    json_begin_array(w);
-    for (size_t i = 0; words[i] != NULL; i++)
-        json_text(w, words[i]);
-    json_end_array(w);
-}
-
-static void put_string(struct json_writer *w, const char *key, const char *value)
-{
-    json_key(w, key);
-    json_text(w, value);
-}
-
-static void put_bool(struct json_writer *w, const char *key, bool value)
-{
-    json_key(w, key);
-    json_bool(w, value);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_key(w, key);
-    json_int(w, value);
-}
-
 /* ---- Process ---- */
 
 static void put_capabilities(struct json_writer *w)
@@ -43,9 +16,9 @@ static void put_capabilities(struct json_writer *w)
     static const char *const few[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", NULL};
     json_key(w, "capabilities");
     json_begin_object(w);
-    put_strings(w, "bounding", few);
-    put_strings(w, "effective", few);
-    put_strings(w, "permitted", few);
+    json_put_texts(w, "bounding", few);
+    json_put_texts(w, "effective", few);
+    json_put_texts(w, "permitted", few);
     json_end_object(w);
 }
 
@@ -54,9 +27,9 @@ static void put_rlimits(struct json_writer *w)
     json_key(w, "rlimits");
     json_begin_array(w);
     json_begin_object(w);
-    put_string(w, "type", "RLIMIT_NOFILE");
-    put_int(w, "hard", 1024);
-    put_int(w, "soft", 1024);
+    json_put_text(w, "type", "RLIMIT_NOFILE");
+    json_put_int(w, "hard", 1024);
+    json_put_int(w, "soft", 1024);
     json_end_object(w);
     json_end_array(w);
 }
@@ -68,18 +41,18 @@ static void put_process(struct json_writer *w)
                                       NULL};
     json_key(w, "process");
     json_begin_object(w);
-    put_bool(w, "terminal", true);
+    json_put_bool(w, "terminal", true);
     json_key(w, "user");
     json_begin_object(w);
-    put_int(w, "uid", 0);
-    put_int(w, "gid", 0);
+    json_put_int(w, "uid", 0);
+    json_put_int(w, "gid", 0);
     json_end_object(w);
-    put_strings(w, "args", args);
-    put_strings(w, "env", env);
-    put_string(w, "cwd", "/");
+    json_put_texts(w, "args", args);
+    json_put_texts(w, "env", env);
+    json_put_text(w, "cwd", "/");
     put_capabilities(w);
     put_rlimits(w);
-    put_bool(w, "noNewPrivileges", true);
+    json_put_bool(w, "noNewPrivileges", true);
     json_end_object(w);
 }
 
@@ -118,9 +91,9 @@ static void put_mounts(struct json_writer *w, bool rootless)
     json_begin_array(w);
     for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
         json_begin_object(w);
-        put_string(w, "destination", mounts[i].destination);
-        put_string(w, "type", mounts[i].type);
-        put_string(w, "source", mounts[i].source);
+        json_put_text(w, "destination", mounts[i].destination);
+        json_put_text(w, "type", mounts[i].type);
+        json_put_text(w, "source", mounts[i].source);
         if (mounts[i].options[0] != NULL)
             put_options(w, &mounts[i], rootless);
         json_end_object(w);
@@ -137,8 +110,8 @@ static void put_device_rules(struct json_writer *w)
     json_key(w, "devices");
     json_begin_array(w);
     json_begin_object(w);
-    put_bool(w, "allow", false);
-    put_string(w, "access", "rwm");
+    json_put_bool(w, "allow", false);
+    json_put_text(w, "access", "rwm");
     json_end_object(w);
     json_end_array(w);
     json_end_object(w);
@@ -149,9 +122,9 @@ static void put_mapping(struct json_writer *w, const char *key, int64_t host_id)
     json_key(w, key);
     json_begin_array(w);
     json_begin_object(w);
-    put_int(w, "containerID", 0);
-    put_int(w, "hostID", host_id);
-    put_int(w, "size", 1);
+    json_put_int(w, "containerID", 0);
+    json_put_int(w, "hostID", host_id);
+    json_put_int(w, "size", 1);
     json_end_object(w);
     json_end_array(w);
 }
@@ -163,7 +136,7 @@ static void put_namespaces(struct json_writer *w, bool rootless)
     json_begin_array(w);
     for (size_t i = 0; i < sizeof types / sizeof types[0] + rootless; i++) {
         json_begin_object(w);
-        put_string(w, "type", i < sizeof types / sizeof types[0] ? types[i] : "user");
+        json_put_text(w, "type", i < sizeof types / sizeof types[0] ? types[i] : "user");
         json_end_object(w);
     }
     json_end_array(w);
@@ -193,8 +166,8 @@ static void put_linux(struct json_writer *w, bool rootless)
         put_device_rules(w);
     }
     put_namespaces(w, rootless);
-    put_strings(w, "maskedPaths", masked);
-    put_strings(w, "readonlyPaths", sealed);
+    json_put_texts(w, "maskedPaths", masked);
+    json_put_texts(w, "readonlyPaths", sealed);
     json_end_object(w);
 }
 
@@ -205,14 +178,14 @@ void oci_default_spec_print(FILE *out, bool rootless)
     struct json_writer writer, *w = &writer;
     json_writer_init(w, out);
     json_begin_object(w);
-    put_string(w, "ociVersion", OCI_VERSION_MAX);
+    json_put_text(w, "ociVersion", OCI_VERSION_MAX);
     put_process(w);
     json_key(w, "root");
     json_begin_object(w);
-    put_string(w, "path", "rootfs");
-    put_bool(w, "readonly", true);
+    json_put_text(w, "path", "rootfs");
+    json_put_bool(w, "readonly", true);
     json_end_object(w);
-    put_string(w, "hostname", "caisson");
+    json_put_text(w, "hostname", "caisson");
     put_mounts(w, rootless);
     put_linux(w, rootless);
     json_end_object(w);

@@ -15,7 +15,6 @@
 #include "agent.pb.h"
 #include "common/text.h"
 #include "vmm/console_text.h"
-#include "vmm/oci/borrow.h"
 #include "vmm/oci/proxy_parts.h"
 #include "vmm/pod/control.h"
 
@@ -60,8 +59,8 @@ static int watch_signals(struct oci_proxy *p, struct err *err)
 static int send_wait(struct oci_proxy *p, struct err *err)
 {
     static const struct err_context context = {.attempted = "wait for the process in the guest"};
-    const grpc_WaitProcessRequest request = {.container_id = oci_borrow(p->cfg->container),
-                                             .exec_id = oci_borrow(p->process)};
+    const grpc_WaitProcessRequest request = {.container_id = ttrpc_borrow(p->cfg->container),
+                                             .exec_id = ttrpc_borrow(p->process)};
     int code = oci_agent_send(&p->agent, METHOD("WaitProcess"), grpc_WaitProcessRequest_fields, &request, &p->wait);
     return code < 0 ? err_fail(err, code, &context) : 0;
 }
@@ -170,7 +169,7 @@ static int send_signal(struct oci_proxy *p)
     unsigned bit = (unsigned)__builtin_ctzll(p->signals_due);
     p->signals_due &= p->signals_due - 1;
     const grpc_SignalProcessRequest request = {
-        .container_id = oci_borrow(p->cfg->container), .exec_id = oci_borrow(p->process), .signal = bit + 1};
+        .container_id = ttrpc_borrow(p->cfg->container), .exec_id = ttrpc_borrow(p->process), .signal = bit + 1};
     return oci_agent_send(&p->agent, METHOD("SignalProcess"), grpc_SignalProcessRequest_fields, &request, &p->signal);
 }
 
@@ -182,8 +181,8 @@ static int send_resize(struct oci_proxy *p)
     p->resize_due = false;
     if (!proxy_terminal_size(&p->terminal, &rows, &columns))
         return 0;
-    const grpc_TtyWinResizeRequest request = {.container_id = oci_borrow(p->cfg->container),
-                                              .exec_id = oci_borrow(p->process),
+    const grpc_TtyWinResizeRequest request = {.container_id = ttrpc_borrow(p->cfg->container),
+                                              .exec_id = ttrpc_borrow(p->process),
                                               .row = rows,
                                               .column = columns};
     return oci_agent_send(&p->agent, METHOD("TtyWinResize"), grpc_TtyWinResizeRequest_fields, &request, &p->resize);

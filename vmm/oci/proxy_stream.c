@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "agent.pb.h"
-#include "vmm/oci/borrow.h"
 #include "vmm/oci/proxy_parts.h"
 
 /* ---- Output ---- */
@@ -43,7 +42,7 @@ void proxy_output_fini(struct proxy_output *o)
 static int send_read(struct oci_proxy *p, struct proxy_output *o, uint32_t len)
 {
     const grpc_ReadStreamRequest request = {
-        .container_id = oci_borrow(p->cfg->container), .exec_id = oci_borrow(p->process), .len = len};
+        .container_id = ttrpc_borrow(p->cfg->container), .exec_id = ttrpc_borrow(p->process), .len = len};
     return oci_agent_send(&p->agent, o->method, grpc_ReadStreamRequest_fields, &request, &o->read);
 }
 
@@ -180,8 +179,8 @@ static int send_bytes(struct oci_proxy *p)
 {
     struct proxy_input *in = &p->in;
     size_t n = in->end - in->begin;
-    grpc_WriteStreamRequest request = {.container_id = oci_borrow(p->cfg->container),
-                                       .exec_id = oci_borrow(p->process)};
+    grpc_WriteStreamRequest request = {.container_id = ttrpc_borrow(p->cfg->container),
+                                       .exec_id = ttrpc_borrow(p->process)};
     request.data = malloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n));
     if (request.data == NULL)
         return -ENOMEM;
@@ -195,8 +194,8 @@ static int send_bytes(struct oci_proxy *p)
 
 static int send_close(struct oci_proxy *p)
 {
-    const grpc_CloseStdinRequest request = {.container_id = oci_borrow(p->cfg->container),
-                                            .exec_id = oci_borrow(p->process)};
+    const grpc_CloseStdinRequest request = {.container_id = ttrpc_borrow(p->cfg->container),
+                                            .exec_id = ttrpc_borrow(p->process)};
     uint32_t unused;
     p->in.close_due = false;
     return oci_agent_send(&p->agent, "grpc.AgentService/CloseStdin", grpc_CloseStdinRequest_fields, &request, &unused);

@@ -145,23 +145,13 @@ static unsigned free_call(const struct pod_guest *g)
     return i;
 }
 
-/* nanopb's structs have no const strings; encoding does not write to them. */
-static char *borrow(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = text};
-    return u.out;
-}
-
 static int pack(struct ttrpc_frame *frame, uint32_t stream, enum pod_call call, const char *container, const char *exec)
 {
     static const char agent[] = "grpc.AgentService";
     const grpc_CheckRequest check = {.service = NULL};
     const grpc_DestroySandboxRequest destroy = grpc_DestroySandboxRequest_init_zero;
     const grpc_SignalProcessRequest kill = {
-        .container_id = borrow(container), .exec_id = borrow(exec), .signal = SIGKILL};
+        .container_id = ttrpc_borrow(container), .exec_id = ttrpc_borrow(exec), .signal = SIGKILL};
     switch (call) {
     case POD_CALL_CHECK:
         return ttrpc_pack_request(frame, stream, "grpc.Health", "Check", grpc_CheckRequest_fields, &check, 0);

@@ -61,12 +61,6 @@ uint64_t pod_process_start(void)
     return at == NULL ? 0 : strtoull(at, NULL, 10);
 }
 
-static void put_string(struct json_writer *w, const char *key, const char *value)
-{
-    json_key(w, key);
-    json_text(w, value);
-}
-
 static void put_int(struct json_writer *w, const char *key, uint64_t value)
 {
     json_key(w, key);
@@ -78,17 +72,17 @@ void pod_describe(struct pod *p, struct json_writer *w)
     struct pod_console_progress seen = {.step = ""};
     if (p->has_console)
         pod_console_look(&p->console, &seen);
-    put_string(w, "id", p->id);
+    json_put_text(w, "id", p->id);
     put_int(w, "pid", (uint64_t)getpid());
     put_int(w, "startTime", p->process_start);
-    put_string(w, "phase", pod_phase_name(p->phase));
-    put_string(w, "reached", pod_phase_name(p->reached));
-    put_string(w, "step", seen.step);
-    put_string(w, "why", p->why);
-    put_string(w, "kernel", p->kernel);
+    json_put_text(w, "phase", pod_phase_name(p->phase));
+    json_put_text(w, "reached", pod_phase_name(p->reached));
+    json_put_text(w, "step", seen.step);
+    json_put_text(w, "why", p->why);
+    json_put_text(w, "kernel", p->kernel);
     put_int(w, "vps", p->cfg->vps);
     put_int(w, "memory", p->cfg->memory_bytes);
-    put_string(w, "hypervisor", p->hypervisor);
+    json_put_text(w, "hypervisor", p->hypervisor);
     put_int(w, "disks", p->devices.disk_count);
     put_int(w, "networks", p->devices.net_count);
 }

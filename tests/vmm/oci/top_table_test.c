@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/oci/borrow.h"
+#include "common/ttrpc.h"
 #include "vmm/oci/top_table.h"
 
 #define S UINT64_C(1000000000)
@@ -80,9 +80,9 @@ static void use_is_unknown_without_two_answers_of_one_container(void **state)
 static void who_uses_most_comes_first(void **state)
 {
     (void)state;
-    struct top_row rows[] = {{.id = oci_borrow("b"), .cpu_percent = -1},
-                             {.id = oci_borrow("c"), .cpu_percent = 50},
-                             {.id = oci_borrow("a"), .cpu_percent = -1}};
+    struct top_row rows[] = {{.id = ttrpc_borrow("b"), .cpu_percent = -1},
+                             {.id = ttrpc_borrow("c"), .cpu_percent = 50},
+                             {.id = ttrpc_borrow("a"), .cpu_percent = -1}};
     top_rows_sort(rows, 3);
     assert_string_equal(rows[0].id, "c");
     assert_string_equal(rows[1].id, "a");
@@ -109,8 +109,8 @@ static void expect_table(const struct top_row *rows, size_t count, size_t max, c
 static void a_row_has_its_numbers_under_their_names(void **state)
 {
     (void)state;
-    const struct top_row row = {.id = oci_borrow("a"),
-                                .pod = oci_borrow("b"),
+    const struct top_row row = {.id = ttrpc_borrow("a"),
+                                .pod = ttrpc_borrow("b"),
                                 .status = OCI_STATUS_RUNNING,
                                 .known = true,
                                 .cpu_percent = 12.34,
@@ -130,13 +130,13 @@ static void what_is_not_known_is_not_a_number(void **state)
 {
     (void)state;
     const struct top_row rows[] = {
-        {.id = oci_borrow("a"),
-         .pod = oci_borrow("a"),
+        {.id = ttrpc_borrow("a"),
+         .pod = ttrpc_borrow("a"),
          .status = OCI_STATUS_PAUSED,
          .known = true,
          .cpu_percent = -1,
          .memory_limit = UINT64_MAX},
-        {.id = oci_borrow("b"), .pod = oci_borrow("a"), .status = OCI_STATUS_RUNNING},
+        {.id = ttrpc_borrow("b"), .pod = ttrpc_borrow("a"), .status = OCI_STATUS_RUNNING},
     };
     expect_table(rows, 2, 0,
                  HEAD
@@ -148,9 +148,9 @@ static void what_is_not_known_is_not_a_number(void **state)
 static void more_rows_than_fit_are_counted(void **state)
 {
     (void)state;
-    const struct top_row rows[] = {{.id = oci_borrow("a"), .pod = oci_borrow("a"), .status = OCI_STATUS_RUNNING},
-                                   {.id = oci_borrow("b"), .pod = oci_borrow("b"), .status = OCI_STATUS_RUNNING},
-                                   {.id = oci_borrow("c"), .pod = oci_borrow("c"), .status = OCI_STATUS_RUNNING}};
+    const struct top_row rows[] = {{.id = ttrpc_borrow("a"), .pod = ttrpc_borrow("a"), .status = OCI_STATUS_RUNNING},
+                                   {.id = ttrpc_borrow("b"), .pod = ttrpc_borrow("b"), .status = OCI_STATUS_RUNNING},
+                                   {.id = ttrpc_borrow("c"), .pod = ttrpc_borrow("c"), .status = OCI_STATUS_RUNNING}};
     expect_table(rows, 3, 1,
                  HEAD "a                        a                        running   no answer\n"
                       "... and 2 more\n");

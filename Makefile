@@ -358,7 +358,7 @@ test-boot: $(OUT)/caisson ## run whole guests: tests/run/boot_test, with the ker
 test-io: $(OUT)/caisson $(OUT)/io-tool $(if $(CONFIG_POD_NET),$(OUT)/pod-attach) ## run tests/run/io_test: devices of whole guests, from both sides (IO_BYTES: through each of them)
 	@CAISSON=$(OUT)/caisson IO_TOOL=$(OUT)/io-tool POD_ATTACH=$(OUT)/pod-attach BUILD=$(BUILD) TEST_TIMEOUT=1150 scripts/run-tests io $(OUT)/io tests/run/io_test
 container-tests := $(patsubst %,$(OUT)/musl/tests/guest-init/container/%_test,container pause rootfs)
-test-container: $(OUT)/caisson $(container-tests) ## run tests/guest-init/container/guest_test: containers inside a guest, with the tailored kernel
+test-container: $(OUT)/caisson $(container-tests) ## run tests/guest-init/container/guest_test: containers inside a guest, with a kernel of scripts/guest-kernel
 	@CAISSON=$(OUT)/caisson PROGRAMS="$(container-tests)" BUILD=$(BUILD) scripts/run-tests container $(OUT)/container tests/guest-init/container/guest_test
 test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debian unstable's QEMU on softhv (docs/preload.md)
 	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test

@@ -54,12 +54,15 @@ $(OUT)/config.mk $(OUT)/config.h: $(OUT)/config.stamp ;
 
 # ---- Sources: whole folders and files, chosen by Kconfig symbols -----------------------------------------------------
 
-dirs-y := common vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends vmm/attest boot policy policy/launch
+dirs-y := common common/crypto vmm vmm/mshv vmm/devices vmm/devices/virtio vmm/backends boot policy
 dirs-$(CONFIG_X86_CORE) += vmm/x86
 dirs-$(CONFIG_SOFTHV) += vmm/softhv
 dirs-$(CONFIG_GUEST_INIT) += guest-init
 dirs-$(CONFIG_AGENT) += guest-init/agent guest-init/container
 dirs-$(CONFIG_OCI) += vmm/oci vmm/pod
+dirs-$(CONFIG_MEASURE) += vmm/trust
+dirs-$(CONFIG_ATTEST) += vmm/attest
+dirs-$(CONFIG_LAUNCH_POLICY) += policy/launch
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
 omit-$(if $(CONFIG_MANUAL),,y) += $(foreach f,manual completion cli_words,vmm/$(f).c tests/vmm/$(f)_test.c)
 run := run run_options run_report launch attach attach_sink line initramfs vm vcpu exits
@@ -100,6 +103,15 @@ omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/gue
 omit-$(if $(CONFIG_OCI),,y) += tests/lib/fake_agent.c tests/lib/oci_rig.c tests/lib/proxy_rig.c $(wildcard tests/vmm/oci/*.c tests/vmm/pod/*.c tests/fuzz/oci*_fuzz.c tests/fuzz/pod*_fuzz.c)
 omit-$(if $(CONFIG_POD_NET),,y) += $(wildcard vmm/pod/net*.c tests/vmm/pod/net*_test.c tests/pod/attach.c)
 omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard common/ttrpc*.c tests/common/ttrpc*_test.c tests/fuzz/ttrpc*_fuzz.c)
+# Trust: whole folders above, and what stands in folders of others.
+omit-$(if $(CONFIG_MEASURE),,y) += $(wildcard boot/measure*.c tests/boot/measure*_test.c boot/event_log*.c tests/boot/event_log*_test.c tests/vmm/trust/*.c tests/fuzz/event_log*_fuzz.c) \
+	$(wildcard vmm/pod/trust*.c tests/vmm/pod/trust*_test.c guest-init/agent/trust*.c tests/guest-init/agent/trust*_test.c tests/fuzz/trust*_fuzz.c)
+omit-$(if $(CONFIG_ATTEST),,y) += $(wildcard tests/vmm/attest/*.c tests/fuzz/attest*_fuzz.c vmm/trust/quote*.c vmm/trust/verify*.c tests/vmm/trust/quote*_test.c tests/vmm/trust/verify*_test.c)
+omit-$(if $(CONFIG_LAUNCH_POLICY),,y) += $(wildcard tests/policy/launch/*.c tests/fuzz/policy*_fuzz.c vmm/trust/policy*.c tests/vmm/trust/policy*_test.c \
+	guest-init/agent/policy*.c tests/guest-init/agent/policy*_test.c)
+omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard policy/launch/describe*.c tests/policy/launch/describe*_test.c)
+omit-$(if $(CONFIG_SECRETS),,y) += $(wildcard guest-init/agent/secret*.c tests/guest-init/agent/secret*_test.c vmm/trust/secret*.c tests/vmm/trust/secret*_test.c)
+omit-$(if $(CONFIG_VERITY),,y) += $(wildcard guest-init/container/verity*.c tests/guest-init/container/verity*_test.c vmm/verity*.c tests/vmm/verity*_test.c)
 
 mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
 srcs := $(filter-out $(mains) $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
@@ -117,10 +129,10 @@ guests := $(sort $(wildcard tests/guests/*.S))
 minivmm := $(sort $(wildcard tests/minivmm/*.c))
 minivmm-guests := $(sort $(wildcard tests/minivmm/*.S))
 everything := $(srcs) $(wildcard $(mains)) $(filter-out tests/minivmm/sys_libc.c,$(call find,*.c))
-# Without relro.c, which is for programs that relocate themselves, and ttrpc.c, which is for pods.
+# Without relro.c, which is for programs that relocate themselves, and what is for pods.
 preload := $(sort $(wildcard vmm/softhv/preload/*.c))
 preload-tests := $(sort $(wildcard tests/vmm/softhv/preload/*_test.c))
-preload-srcs := $(filter-out common/relro.c common/ttrpc.c,$(filter common/% vmm/softhv/% vmm/x86/%,$(srcs))) vmm/mshv/names.c $(preload)
+preload-srcs := $(filter-out common/relro.c common/ttrpc.c common/crypto/%,$(filter common/% vmm/softhv/% vmm/x86/%,$(srcs))) vmm/mshv/names.c $(preload)
 
 # ---- Flags -----------------------------------------------------------------------------------------------------------
 
@@ -243,7 +255,7 @@ $(OUT)/caisson: $(OUT)/caisson.debug
 	$(Q)strip --strip-all -o $@ $<
 
 # The first process of guests, which libcaisson.a carries: so it cannot be linked from there.
-$(OUT)/guest-init.debug: $(call objects,musl,$(filter guest-init/% common/%,$(srcs)) guest-init/main.c) $(protos:%=$(OUT)/musl/proto/%.o)
+$(OUT)/guest-init.debug: $(call objects,musl,$(filter guest-init/% common/% policy/launch/%,$(srcs)) guest-init/main.c) $(protos:%=$(OUT)/musl/proto/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 $(OUT)/guest-init: $(OUT)/guest-init.debug

@@ -197,6 +197,9 @@ cmocka_musl = $(DEPS)/musl/libcmocka.a
 cmocka_asan = $(DEPS)/glibc/libcmocka.a
 cmocka_cov = $(cmocka_asan)
 
+# Several may run at once in one folder, for different targets.
+this_make := $(shell echo $$PPID)
+
 # ---- Rules, once for each variant ------------------------------------------------------------------------------------
 
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
@@ -206,8 +209,8 @@ $(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"' -DPRE
 $(OUT)/$(1)/: ; @mkdir -p $$@
 # Files whose time changes only with their content: an object depends on compiler and flags, an archive on its list.
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
-	$$(file >$$@.new,$$(if $$(filter %/flags,$$@),$$(CC_$(1)) $$(FLAGS_$(1)),$(srcs) $(testlib)))
-	@cmp -s $$@.new $$@ && rm $$@.new || mv $$@.new $$@
+	$$(file >$$@.$(this_make),$$(if $$(filter %/flags,$$@),$$(CC_$(1)) $$(FLAGS_$(1)),$(srcs) $(testlib)))
+	@cmp -s $$@.$(this_make) $$@ && rm $$@.$(this_make) || mv $$@.$(this_make) $$@
 $(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok $(OUT)/proto/ok | $(OUT)/version.h
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
@@ -381,6 +384,9 @@ test-pod: $(OUT)/caisson ## run tests/pod and tests/oci: the agent, pods, contai
 	@rm -rf $(OUT)/pod/results && mkdir -p $(OUT)/pod/results
 	@CAISSON=$(OUT)/caisson RESULTS=$(abspath $(OUT)/pod/results) BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests pod $(OUT)/pod $(call chosen,$(pod-tests))
 	$(if $(T),,@tests/oci/conformance $(OUT)/pod/results/oci_test)
+trust-tests := $(sort $(wildcard tests/trust/*_test))
+test-trust: $(OUT)/caisson $(OUT)/trust-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
+	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=600 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
 test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage
 	@BUILD=$(BUILD) scripts/run-tests cov $(OUT)/cov $(call test_programs,cov)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/cov $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers)))

@@ -99,16 +99,19 @@ omit-$(if $(CONFIG_X86_VECTOR),,y) += $(wildcard vmm/x86/exec_vec*.c tests/vmm/x
 
 # Messages of common/proto/, made by nanopb's generator. Headers stand in $(OUT)/proto, which is in the search path.
 protos := $(if $(CONFIG_TTRPC),$(patsubst common/proto/%.proto,%,$(sort $(wildcard common/proto/*.proto common/proto/google/protobuf/*.proto))))
-omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/guest-init/container/*.c tests/lib/agent_rig.c tests/lib/box.c tests/fuzz/agent*_fuzz.c)
+omit-$(if $(CONFIG_AGENT),,y) += $(wildcard tests/guest-init/agent/*.c tests/guest-init/container/*.c tests/lib/agent_rig.c tests/lib/agent_host.c tests/lib/box.c tests/fuzz/agent*_fuzz.c)
 omit-$(if $(CONFIG_OCI),,y) += tests/lib/fake_agent.c tests/lib/oci_rig.c tests/lib/proxy_rig.c $(wildcard tests/vmm/oci/*.c tests/vmm/pod/*.c tests/fuzz/oci*_fuzz.c tests/fuzz/pod*_fuzz.c)
 omit-$(if $(CONFIG_POD_NET),,y) += $(wildcard vmm/pod/net*.c tests/vmm/pod/net*_test.c tests/pod/attach.c)
 omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard common/ttrpc*.c tests/common/ttrpc*_test.c tests/fuzz/ttrpc*_fuzz.c)
 # Trust: whole folders above, and what stands in folders of others.
 omit-$(if $(CONFIG_MEASURE),,y) += $(wildcard boot/measure*.c tests/boot/measure*_test.c boot/event_log*.c tests/boot/event_log*_test.c tests/vmm/trust/*.c tests/fuzz/event_log*_fuzz.c) \
 	$(wildcard vmm/pod/trust*.c tests/vmm/pod/trust*_test.c guest-init/agent/trust*.c tests/guest-init/agent/trust*_test.c tests/fuzz/trust*_fuzz.c)
-omit-$(if $(CONFIG_ATTEST),,y) += $(wildcard tests/vmm/attest/*.c tests/fuzz/attest*_fuzz.c vmm/trust/quote*.c vmm/trust/verify*.c tests/vmm/trust/quote*_test.c tests/vmm/trust/verify*_test.c)
-omit-$(if $(CONFIG_LAUNCH_POLICY),,y) += $(wildcard tests/policy/launch/*.c tests/fuzz/policy*_fuzz.c vmm/trust/policy*.c tests/vmm/trust/policy*_test.c \
+omit-$(if $(CONFIG_OCI),,y) += $(wildcard vmm/trust/measure*.c vmm/trust/machine*.c tests/vmm/trust/measure*_test.c tests/vmm/trust/machine*_test.c)
+omit-$(if $(CONFIG_ATTEST),,y) += $(wildcard tests/vmm/attest/*.c tests/fuzz/attest*_fuzz.c vmm/trust/quote*.c vmm/trust/verify*.c tests/vmm/trust/quote*_test.c tests/vmm/trust/verify*_test.c \
+	tests/lib/evidence*.c tests/trust/*.c tests/boot/measure_test.c tests/fuzz/event_log_fuzz.c)
+omit-$(if $(CONFIG_LAUNCH_POLICY),,y) += $(wildcard tests/vmm/attest/evidence_policy_test.c tests/policy/launch/*.c tests/fuzz/policy*_fuzz.c vmm/trust/policy*.c tests/vmm/trust/policy*_test.c \
 	guest-init/agent/policy*.c tests/guest-init/agent/policy*_test.c)
+omit-$(if $(CONFIG_OCI),,y) += $(wildcard vmm/trust/policy*.c tests/vmm/trust/policy*_test.c)
 omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard policy/launch/describe*.c tests/policy/launch/describe*_test.c)
 omit-$(if $(CONFIG_SECRETS),,y) += $(wildcard guest-init/agent/secret*.c tests/guest-init/agent/secret*_test.c vmm/trust/secret*.c tests/vmm/trust/secret*_test.c)
 omit-$(if $(CONFIG_VERITY),,y) += $(wildcard guest-init/container/verity*.c tests/guest-init/container/verity*_test.c vmm/verity*.c tests/vmm/verity*_test.c)
@@ -329,6 +332,10 @@ $(OUT)/pod-attach: $(OUT)/musl/tests/pod/attach.o $(OUT)/musl/libcaisson.a
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 # First process of guests and peer on the host, for scripts/bench io.
 $(OUT)/bench-io-init: $(call objects,musl,$(bench-io))
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# Caisson's side of tests/trust.
+$(OUT)/trust-tool: $(call objects,musl,$(sort $(wildcard tests/trust/*.c))) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 $(OUT)/run/guest: tests/run/guest.S

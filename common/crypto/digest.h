@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Digests for measurements: SHA-256 and SHA-384 of the same bytes, the two banks of docs/trust.md. SHA-256 uses the
- * processor's SHA extensions where it has them; SHA-384, and SHA-256 elsewhere, is mbedTLS's. Source: FIPS 180-4.
+ * Digests for measurements: SHA-256 and SHA-384 of the same bytes, the two banks of docs/trust.md. Where the processor
+ * has instructions for it (digest_block.h), they are used; elsewhere the code is mbedTLS's. Source: FIPS 180-4.
  *
- * Nothing here fails. Any thread.
+ * Nothing here fails. Any thread. Messages of less than 2^61 bytes.
  */
 #ifndef CAISSON_COMMON_CRYPTO_DIGEST_H
 #define CAISSON_COMMON_CRYPTO_DIGEST_H
@@ -29,12 +29,12 @@ struct digest {
     uint8_t sha384[DIGEST_SHA384_BYTES];
 };
 
-size_t digest_bytes(enum digest_alg alg);      /* 32 or 48 */
-const char *digest_name(enum digest_alg alg);  /* "sha256", "sha384" */
+size_t digest_bytes(enum digest_alg alg);     /* 32 or 48 */
+const char *digest_name(enum digest_alg alg); /* "sha256", "sha384" */
 const uint8_t *digest_of_bank(const struct digest *d, enum digest_alg alg);
 
 void digest_make(const void *bytes, size_t n, struct digest *out);
-/* The same for megabytes: the banks are computed side by side on two threads where a second can be had. */
+/* The same for megabytes: the banks are computed side by side, SHA-384 on a second thread if one can be had. */
 void digest_make_large(const void *bytes, size_t n, struct digest *out);
 /* One bank. out: digest_bytes(alg). */
 void digest_one(enum digest_alg alg, const void *bytes, size_t n, uint8_t *out);
@@ -42,16 +42,21 @@ void digest_one(enum digest_alg alg, const void *bytes, size_t n, uint8_t *out);
 /* Bytes that come in pieces, one bank. */
 struct digest_stream {
     enum digest_alg alg;
+    bool by_processor;
     uint64_t length;
-    uint32_t state[8]; /* of SHA-256 by the processor */
-    uint8_t block[64];
+    union {
+        uint32_t sha256[8];
+        uint64_t sha512[8]; /* SHA-384 is SHA-512 cut short */
+    } state;                /* with by_processor, else soft */
+    uint8_t block[128];
     union {
         mbedtls_sha256_context sha256;
         mbedtls_sha512_context sha512;
     } soft;
-    bool by_processor;
 };
 void digest_stream_init(struct digest_stream *s, enum digest_alg alg);
+/* The same without special instructions; for comparing the two. */
+void digest_stream_init_soft(struct digest_stream *s, enum digest_alg alg);
 void digest_stream_add(struct digest_stream *s, const void *bytes, size_t n);
 /* out: digest_bytes(alg). The stream is wiped. */
 void digest_stream_end(struct digest_stream *s, uint8_t *out);

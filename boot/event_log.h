@@ -24,6 +24,7 @@
 #define EVENT_LOG_BYTES_TPM2_TOOLS 65535u
 
 /* Types of events, as the specification numbers them. */
+#define EV_POST_CODE             0x00000001u
 #define EV_NO_ACTION             0x00000003u
 #define EV_SEPARATOR             0x00000004u
 #define EV_ACTION                0x00000005u
@@ -35,16 +36,20 @@
 #define EV_COMPACT_HASH          0x0000000cu
 #define EV_IPL                   0x0000000du
 
+/* Banks, as the first event and each other one name them: numbers of TCG_ALG_ID. */
+#define EVENT_ALG_SHA256 0x000bu
+#define EVENT_ALG_SHA384 0x000cu
+
 /* The registers; docs/trust.md says what each holds and why it is that one. */
 enum trust_pcr {
-    TRUST_PCR_MONITOR = 0,    /* caisson itself */
-    TRUST_PCR_MACHINE = 1,    /* shape, devices, tables, first registers */
-    TRUST_PCR_POLICY = 7,     /* launch policy, and whether it permits debugging */
-    TRUST_PCR_CMDLINE = 8,    /* the kernel's command line */
-    TRUST_PCR_KERNEL = 9,     /* kernel and ramdisks */
-    TRUST_PCR_IMAGES = 13,    /* disks: root hashes of dm-verity */
+    TRUST_PCR_MONITOR = 0,     /* caisson itself */
+    TRUST_PCR_MACHINE = 1,     /* shape, devices, tables, first registers */
+    TRUST_PCR_POLICY = 7,      /* launch policy, and whether it permits debugging */
+    TRUST_PCR_CMDLINE = 8,     /* the kernel's command line */
+    TRUST_PCR_KERNEL = 9,      /* kernel and ramdisks */
+    TRUST_PCR_IMAGES = 13,     /* disks: root hashes of dm-verity */
     TRUST_PCR_CONTAINERS = 14, /* the agent's key, then each container */
-    TRUST_PCR_EXECS = 15,     /* each process executed in one */
+    TRUST_PCR_EXECS = 15,      /* each process executed in one */
 };
 /* Those eight, as a bit mask: what a quote covers. */
 #define TRUST_PCR_MASK 0x0000e383u
@@ -63,12 +68,15 @@ int event_log_init(struct event_log *log);
 void event_log_fini(struct event_log *log);
 
 /*
- * Append an event and extend its register. digest: NULL: of the data itself. 0; -EINVAL: no such register, or data
- * longer than EVENT_DATA_MAX; -ENOSPC: the log would exceed EVENT_LOG_BYTES_MAX; -ENOMEM. After an error log and
- * registers are as before.
+ * Append an event and extend its register. digest: NULL: of the data itself. 0; -EINVAL: no such register, data longer
+ * than EVENT_DATA_MAX, or EV_NO_ACTION, which by the specification extends nothing; -ENOSPC: the log would exceed
+ * EVENT_LOG_BYTES_MAX; -ENOMEM. After an error log and registers are as before.
  */
 int event_log_add(struct event_log *log, uint32_t pcr, uint32_t type, const struct digest *digest, const void *data,
                   size_t n);
+
+/* Extend a register without an event: what replaying is made of. pcr: below EVENT_LOG_PCRS. Counts as an event. */
+void event_log_extend(struct event_log *log, uint32_t pcr, const struct digest *digest);
 
 /* A register's value: digest_bytes(alg) bytes. */
 const uint8_t *event_log_pcr(const struct event_log *log, enum digest_alg alg, uint32_t pcr);

@@ -11,7 +11,7 @@
 #include "boot/builtin.h"
 
 /* What the initramfs has to carry for every guest stays small. */
-#define GUEST_INIT_MAX_BYTES (CONFIG_AGENT ? 600u * 1024 : 300u * 1024)
+#define GUEST_INIT_MAX_BYTES (CONFIG_AGENT ? 900u * 1024 : 300u * 1024)
 
 static void guest_init_is_a_small_static_program(void **state)
 {

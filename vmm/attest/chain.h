@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Certificates for attestation keys: a node's key certifies the key of each sandbox, and a verifier follows the chain to
- * a root that it was given. X.509 by mbedTLS, with what it leaves open decided here: keys and hashes of key.h only, basic
- * constraints and key usage demanded, path lengths held, unknown critical extensions refused, at most CHAIN_MAX
- * certificates, time given by the caller. Source: RFC 5280, 4.2 and 6.1.
+ * Certificates for attestation keys: a node's key certifies the key of each sandbox, and a verifier follows the chain
+ * to a root that it was given. X.509 by mbedTLS, with what it leaves open decided here: keys and hashes of key.h only,
+ * basic constraints and key usage demanded, path lengths held, unknown critical extensions refused, at most CHAIN_MAX
+ * certificates, time given by the caller. Nothing is revoked: no CRL is read. Source: RFC 5280, 4.2 and 6.1.
  */
 #ifndef CAISSON_VMM_ATTEST_CHAIN_H
 #define CAISSON_VMM_ATTEST_CHAIN_H
@@ -15,7 +15,7 @@
 #define CHAIN_BYTES_MAX 32768u /* PEM, all of it */
 
 struct chain_subject {
-    const char *sandbox;  /* CN, 1 to 64 characters shown as they are where printable */
+    const char *sandbox;  /* CN, 1 to 64 printable characters of ASCII */
     int64_t not_before_s; /* seconds since 1970 */
     int64_t not_after_s;
 };
@@ -23,7 +23,8 @@ struct chain_subject {
 /*
  * Make a certificate for `key`, signed by the node's, and put the node's certificates behind it. node_chain: PEM, the
  * node's own first; it has to be a CA's (or, path length 0). *pem: malloc'ed, with a NUL.
- * 0; -EINVAL: the node's key is not that of its certificate, it is no CA, or its time is over; with *err.
+ * The same arguments give the same bytes. 0; -EBADMSG: node_chain is none; -EINVAL: the node's key is not that of its
+ * certificate, it is no CA, it is not valid at not_before_s, or the subject has no proper name or times; with *err.
  */
 int chain_certify(const struct pubkey *key, const struct chain_subject *subject, struct key *node_key,
                   const char *node_chain, size_t node_chain_bytes, char **pem, struct err *err);

@@ -14,6 +14,7 @@
 #include "boot/event_log.h"
 #include "common/crypto/key.h"
 #include "common/err.h"
+#include "vmm/attest/eat.h"
 
 struct evidence_file {
     uint8_t *bytes; /* owned; NULL: there is none */
@@ -36,6 +37,14 @@ struct evidence {
 };
 /* "quote.msg". */
 const char *evidence_file_name(enum evidence_kind kind);
+/* Most bytes that one may have. */
+size_t evidence_file_max(enum evidence_kind kind);
+/*
+ * Read the files of a folder. Those that are not there stay NULL. 0, or -errno with *err and *out zeroed: the folder or
+ * a file cannot be read; -EFBIG: a file is larger than evidence_file_max.
+ */
+int evidence_load(struct evidence *out, const char *folder, struct err *err);
+/* Releases the files and zeroes *e; accepts a zeroed one. */
 void evidence_fini(struct evidence *e);
 
 /* What is to be attested; all borrowed. */
@@ -73,6 +82,7 @@ struct evidence_demand {
     int64_t now_s;
     const char *policy; /* bytes of the launch policy that has to have been in force; NULL: any or none */
     size_t policy_bytes;
+    uint64_t policy_serial_min;       /* refuse a policy with a lower serial; 0: none is too low */
     const struct event_log *expected; /* registers by `caisson measure`, those in expected_mask; NULL: none */
     uint32_t expected_mask;
     bool no_debug; /* refuse evidence of a pod that permits debugging */
@@ -97,7 +107,12 @@ struct evidence_verdict {
     enum evidence_state state[EVIDENCE_PARTS];
     char why[ERR_TEXT_BYTES]; /* of the first that is bad */
     struct event_log pcrs;    /* replayed registers */
+    enum digest_alg bank;     /* the one that is signed */
+    bool has_policy;          /* the log says that a policy was in force */
+    bool debug;               /* the log says that debugging is permitted, or nothing about it */
     uint32_t containers, execs;
+    /* What a good token says, else empty. */
+    char sandbox[EAT_TEXT_MAX + 1], version[EAT_TEXT_MAX];
 };
 const char *evidence_part_name(enum evidence_part part);
 /* Judge. 0 with *out whether good or not; -EINVAL, -ENOMEM with *err. */

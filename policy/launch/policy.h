@@ -30,10 +30,15 @@ void policy_free(struct policy *p);
 const char *policy_name(const struct policy *p);
 uint64_t policy_serial(const struct policy *p);
 bool policy_debug(const struct policy *p);
+/* The document itself, borrowed and const; for explanations. */
+const json_t *policy_document(const struct policy *p);
 /* Is it in force at a time? 0, or -EKEYEXPIRED: not yet, or not any more, with *err. */
 int policy_judge_time(const struct policy *p, int64_t now_s, struct err *err);
 
-/* The canonical form of any JSON value: malloc'ed, with a NUL. -EINVAL: it holds a real number; -ENOMEM. */
+/*
+ * The canonical form of any JSON value (RFC 8785): malloc'ed, with a NUL. -EINVAL: it holds a real number, or one
+ * beyond 2^53 - 1, which readers of other languages would change; -ENOMEM. err may be NULL.
+ */
 int policy_canonical(const json_t *value, char **out, size_t *length, struct err *err);
 
 /* ---- Machines ---- */

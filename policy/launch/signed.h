@@ -10,7 +10,7 @@
 #include "common/crypto/jws.h"
 #include "policy/launch/policy.h"
 
-/* Verify, then parse. 0 with *out; -EBADMSG: signature; -EINVAL, -EFBIG, -ENOMEM: document. Nothing is parsed unsigned. */
+/* Verify, then parse. 0 with *out; -EBADMSG: signature; -EINVAL, -EFBIG, -ENOMEM: document. First the signature. */
 int policy_open(const char *bytes, size_t n, const char *jws, size_t jws_bytes, const struct pubkey *const *keys,
                 size_t key_count, struct policy **out, struct err *err);
 

@@ -19,6 +19,7 @@
 
 #include "common/relro.h"
 #include "guest-init/agent/serve.h"
+#include "guest-init/agent/trust_quote.h"
 #include "guest-init/events.h"
 #include "guest-init/modules.h"
 #include "guest-init/mounts.h"
@@ -136,9 +137,11 @@ static void run_session(struct report *r)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const char *port = getenv(AGENT_WORD);
+    if (CONFIG_AGENT && CONFIG_MEASURE && trust_quote_is_meant(argv[0]))
+        return trust_quote_main(argc, argv, stdout, stderr);
     if (getpid() != 1) {
         fprintf(stderr, "guest-init: this is the first process of a caisson guest; run by hand it does nothing\n");
         return 2;

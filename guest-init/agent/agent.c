@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pb_encode.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +32,35 @@ static struct agent_mount *find_mount(struct agent *a, const char *point)
 static void free_mount(struct agent_mount *m)
 {
     free(m->point);
-    free(m->source);
-    free(m->driver);
+    free(m->storage);
     free(m);
 }
 
-static const char *text_of(const char *text)
+/* Encoded, to be compared: malloc'ed. NULL: no memory. */
+static pb_bytes_array_t *encode_storage(const grpc_Storage *s)
 {
-    return text != NULL ? text : "";
+    size_t n = 0;
+    bool known = pb_get_encoded_size(&n, grpc_Storage_fields, s) && n <= PB_SIZE_MAX;
+    pb_bytes_array_t *bytes = known ? malloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n)) : NULL;
+    if (bytes == NULL)
+        return NULL;
+    pb_ostream_t stream = pb_ostream_from_buffer(bytes->bytes, n);
+    if (!pb_encode(&stream, grpc_Storage_fields, s)) {
+        free(bytes);
+        return NULL;
+    }
+    bytes->size = (pb_size_t)n;
+    return bytes;
+}
+
+/* In all of it: with other options or another root hash it would be another one. */
+static bool is_mounted(const struct agent_mount *m, const grpc_Storage *s)
+{
+    pb_bytes_array_t *bytes = encode_storage(s);
+    bool same =
+        bytes != NULL && bytes->size == m->storage->size && memcmp(bytes->bytes, m->storage->bytes, bytes->size) == 0;
+    free(bytes);
+    return same;
 }
 
 static struct agent_mount *new_mount(struct agent *a, const grpc_Storage *s)
@@ -47,9 +69,8 @@ static struct agent_mount *new_mount(struct agent *a, const grpc_Storage *s)
     if (m == NULL)
         return NULL;
     m->point = strdup(s->mount_point);
-    m->source = strdup(text_of(s->source));
-    m->driver = strdup(text_of(s->driver));
-    if (m->point == NULL || m->source == NULL || m->driver == NULL) {
+    m->storage = encode_storage(s);
+    if (m->point == NULL || m->storage == NULL) {
         free_mount(m);
         return NULL;
     }
@@ -74,14 +95,23 @@ static void drop_mount(struct agent *a, struct agent_mount *m)
     free_mount(m);
 }
 
+/* What is only for the mounts of type caisson. */
+static bool takes_reserved(const struct agent *a, const grpc_Storage *s)
+{
+    bool bind = s->driver != NULL && strcmp(s->driver, "bind") == 0;
+    return agent_trust_reserves(a, s->mount_point) || (bind && agent_trust_reserves(a, s->source));
+}
+
 /* Mount, or use what is mounted. *out: has one user more. */
 static int use_mount(struct agent *a, const grpc_Storage *s, struct agent_mount **out, struct err *err)
 {
     const struct err_context mount = {"mount", s->mount_point, "use another mount point"};
     if (s->mount_point == NULL)
         return err_fail_because(err, -EINVAL, &mount, "a storage has no mount point");
+    if (CONFIG_MEASURE && takes_reserved(a, s))
+        return err_fail_because(err, -EACCES, &mount, "that would touch what containers rely on, " TRUST_FOLDER);
     struct agent_mount *m = find_mount(a, s->mount_point);
-    if (m != NULL && (strcmp(m->source, text_of(s->source)) != 0 || strcmp(m->driver, text_of(s->driver)) != 0))
+    if (m != NULL && !is_mounted(m, s))
         return err_fail_because(err, -EEXIST, &mount, "something else is mounted there");
     if (m == NULL) {
         const struct err_context many = {"mount", s->mount_point, "remove containers that use others"};
@@ -242,6 +272,8 @@ void agent_fini(struct agent *a)
     server_fini(&a->server);
     agent_containers_free(a);
     agent_mounts_drop(a, &a->sandbox_mounts);
+    if (CONFIG_MEASURE)
+        agent_trust_fini(a);
     if (a->signals.fd >= 0) {
         (void)reactor_watch(&a->loop, &a->signals, 0);
         close(a->signals.fd);
@@ -265,6 +297,8 @@ int agent_step(struct agent *a, int wait_ms)
         agent_stop_advance(a);
     }
     server_sweep(&a->server);
+    if (CONFIG_MEASURE)
+        agent_trust_sweep(a);
     if (a->stage == AGENT_LEAVING)
         agent_stop_advance(a);
     return 0;

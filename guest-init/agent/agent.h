@@ -9,7 +9,7 @@
  *     server.h      connections and calls            journal.h   its log
  *     methods.c     the table of calls               calls_*.c   one function for each
  *     containers.h  containers and their processes   process.h   one process: streams and exit status
- *     stop.c        the way to the end
+ *     stop.c        the way to the end               trust.h        what is measured and permitted
  *
  * Everything that touches the machine as a whole, containers included, is behind struct agent_ops, so that tests run
  * the agent as an ordinary process.
@@ -25,6 +25,7 @@
 #include "guest-init/agent/journal.h"
 #include "guest-init/agent/reactor.h"
 #include "guest-init/agent/server.h"
+#include "guest-init/agent/trust.h"
 #include "guest-init/container/container.h"
 #include "guest-init/report.h"
 
@@ -100,8 +101,9 @@ enum agent_stage {
 /* A file system that was mounted on request. */
 struct agent_mount {
     struct agent_mount *next;
-    char *point, *source, *driver;
-    unsigned users; /* containers, and the sandbox */
+    char *point;
+    pb_bytes_array_t *storage; /* the request, encoded */
+    unsigned users;            /* containers, and the sandbox */
 };
 
 /* What somebody has mounted. */
@@ -115,6 +117,7 @@ struct agent {
     struct report *report; /* the console */
     struct reactor loop;
     struct server server;
+    struct agent_trust trust;
     struct journal journal;
     struct reactor_watch signals; /* a signalfd; owned; -1: none */
 

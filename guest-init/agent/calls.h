@@ -3,8 +3,8 @@
 #define CAISSON_GUEST_INIT_AGENT_CALLS_H
 
 /*
- * One function for each call of common/proto/agent.proto and health.proto, listed in methods.c. request: the decoded
- * message, checked by nothing but the decoder: strings may be NULL, numbers anything.
+ * One function for each call of common/proto/agent.proto, health.proto and trust.proto, listed in methods.c. request:
+ * the decoded message, checked by nothing but the decoder: strings may be NULL, numbers anything.
  */
 
 #include "guest-init/agent/agent.h"
@@ -44,5 +44,13 @@ void calls_set_guest_date_time(struct agent *a, struct call *c, const void *requ
 void calls_copy_file(struct agent *a, struct call *c, const void *request);
 void calls_check(struct agent *a, struct call *c, const void *request);
 void calls_version(struct agent *a, struct call *c, const void *request);
+
+void calls_get_agent_key(struct agent *a, struct call *c, const void *request);
+void calls_get_evidence(struct agent *a, struct call *c, const void *request);
+void calls_put_secret(struct agent *a, struct call *c, const void *request);
+
+/* What containers may call, on a socket of their own. */
+extern const struct agent_method agent_trust_methods[];
+extern const size_t agent_trust_method_count;
 
 #endif

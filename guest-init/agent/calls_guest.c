@@ -186,9 +186,12 @@ void calls_reseed_random_dev(struct agent *a, struct call *c, const void *reques
 
 void calls_copy_file(struct agent *a, struct call *c, const void *request)
 {
+    const grpc_CopyFileRequest *r = request;
     struct err err;
     err_clear(&err);
-    if (copy_file(a->ops->copy_roots, request, &err) == 0)
+    if (CONFIG_MEASURE && agent_trust_reserves(a, r->path))
+        call_fail(c, TTRPC_PERMISSION_DENIED, "nothing can be copied to %.128s; choose another folder", r->path);
+    else if (copy_file(a->ops->copy_roots, request, &err) == 0)
         call_done(c);
     else
         call_fail_err(c, &err);

@@ -317,6 +317,20 @@ static int make_in(struct agent_container *c, const grpc_CreateContainerRequest 
     return result;
 }
 
+/* The folder for containers is shown by its own kind of mount, or not at all. Returns false after an answer. */
+static bool keeps_off_reserved(const struct agent *a, struct call *call, const grpc_CreateContainerRequest *r)
+{
+    const char *taken = agent_trust_reserves(a, r->OCI.Root.Path) ? r->OCI.Root.Path : NULL;
+    for (pb_size_t i = 0; i < r->OCI.Mounts_count && taken == NULL; i++)
+        if (agent_trust_reserves(a, r->OCI.Mounts[i].source))
+            taken = r->OCI.Mounts[i].source;
+    if (taken != NULL)
+        call_fail(call, TTRPC_PERMISSION_DENIED,
+                  "container %s cannot have %.128s: that would show it " TRUST_FOLDER "; use a mount of type caisson",
+                  r->container_id, taken);
+    return taken == NULL;
+}
+
 static int make(struct agent_container *c, const grpc_CreateContainerRequest *r, struct err *err)
 {
     struct container_pod pod;
@@ -331,13 +345,17 @@ static int make(struct agent_container *c, const grpc_CreateContainerRequest *r,
 void agent_container_create(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r)
 {
     struct err err;
+    size_t rule = 0;
     if (!may_create(a, call, r))
+        return;
+    if (CONFIG_MEASURE && (!keeps_off_reserved(a, call, r) || !agent_trust_admit_container(a, call, r, &rule)))
         return;
     struct agent_container *c = add_container(a, r->container_id);
     if (c == NULL) {
         call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "the guest has no memory for container %s", r->container_id);
         return;
     }
+    c->rule = rule;
     err_clear(&err);
     int result = make(c, r, &err);
     if (result < 0) {
@@ -447,6 +465,8 @@ void agent_container_exec(struct agent_container *c, struct call *call, const gr
     struct err err;
     const struct err_context streams = {"make the streams of process", r->exec_id, "end other processes"};
     if (!may_exec(c, call, r))
+        return;
+    if (CONFIG_MEASURE && !agent_trust_admit_exec(a, call, c->rule, r))
         return;
     drop_forgotten(c, r->exec_id);
     err_clear(&err);

@@ -27,6 +27,7 @@ struct agent_container {
     char id[CONTAINER_ID_MAX + 1];
     enum agent_container_state state;
     bool paused;
+    size_t rule;              /* of the launch policy, that permits it */
     struct call_list pausing; /* PauseContainer, or ResumeContainer, until all processes have come to it */
     bool pausing_to;          /* which of both */
     uint64_t pausing_end_ms;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <google/protobuf/empty.pb.h>
+
 #include "guest-init/agent/calls.h"
 #include "health.pb.h"
+#include "trust.pb.h"
 
 /* Requests that decode into many small things, requests that carry bytes of somebody's, and the rest. */
 #define SMALL  65536u
 #define MEDIUM (1u << 20)
+#define SECRET (SMALL + 4096u) /* as base64 in JWE, with its name */
 #define LARGE  TTRPC_PAYLOAD_MAX
 
 #define AGENT(name, message, max, function)                                                                            \
@@ -14,6 +18,10 @@
 #define HEALTH(name, function)                                                                                         \
     {                                                                                                                  \
         "grpc.Health", name, grpc_CheckRequest_fields, sizeof(grpc_CheckRequest), SMALL, function                      \
+    }
+#define TRUST(name, message, max, function)                                                                            \
+    {                                                                                                                  \
+        "trust.Trust", name, message##_fields, sizeof(message), max, function                                          \
     }
 
 const struct agent_method agent_methods[] = {
@@ -48,5 +56,8 @@ const struct agent_method agent_methods[] = {
     AGENT("GetOOMEvent", GetOOMEventRequest, SMALL, calls_get_oom_event),
     HEALTH("Check", calls_check),
     HEALTH("Version", calls_version),
+    TRUST("GetAgentKey", google_protobuf_Empty, SMALL, calls_get_agent_key),
+    TRUST("GetEvidence", trust_EvidenceRequest, SMALL, calls_get_evidence),
+    TRUST("PutSecret", trust_SecretRequest, SECRET, calls_put_secret),
 };
 const size_t agent_method_count = sizeof(agent_methods) / sizeof(agent_methods[0]);

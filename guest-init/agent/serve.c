@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest-init/agent/agent.h"
+#include "guest-init/agent/policy.h"
 #include "guest-init/cgroups.h"
 #include "guest-init/container/rootfs.h"
 #include "guest-init/modules.h"
@@ -20,12 +21,29 @@
 
 #define PORT_MAX 65534u /* the log is on the next one */
 
-static unsigned parse_port(const char *text, struct report *r)
+/* This program, in the ramdisk. */
+#define AGENT_PROGRAM "/.caisson/init"
+
+/* What the command line says of trust; lives as long as the agent. */
+struct trust {
+    const char *word; /* NULL: nothing */
+    struct trust_port port;
+    struct trust_channel_ops host;
+};
+
+/* 1 to PORT_MAX; 0 otherwise. */
+static unsigned port_of(const char *text)
 {
     char *end;
     unsigned long port = strtoul(text, &end, 10);
-    if (end != text && *end == '\0' && port > 0 && port <= PORT_MAX)
-        return (unsigned)port;
+    return end != text && *end == '\0' && port <= PORT_MAX ? (unsigned)port : 0;
+}
+
+static unsigned parse_port(const char *text, struct report *r)
+{
+    unsigned port = port_of(text);
+    if (port > 0)
+        return port;
     report_warning(r, "%s=%s on the command line is no port; using %u", AGENT_WORD, text, AGENT_PORT);
     return AGENT_PORT;
 }
@@ -127,6 +145,60 @@ static void serve(struct agent *a, unsigned port, struct report *r)
     run(a, r);
 }
 
+/* ---- Trust ---- */
+
+/* The folder for containers is the one thing that a measured pod can do without. */
+static void show_to_containers(struct agent *a, struct report *r)
+{
+    struct err err;
+    err_clear(&err);
+    int listener = trust_folder_make(AGENT_PROGRAM, &err);
+    int result = listener < 0 ? listener : agent_trust_listen(a, TRUST_FOLDER, listener);
+    if (result < 0)
+        report_warning(r, "%s; containers get no evidence and no secrets",
+                       err.text[0] != '\0' ? err.text : strerror(-result));
+}
+
+/* True: the host's side has measured the agent's key. */
+static bool be_measured(struct agent *a, struct trust *t, struct report *r)
+{
+    struct err err;
+    t->port.number = port_of(t->word);
+    if (t->port.number == 0) {
+        report_warning(r, "%s=%s on the command line is no port; not starting", TRUST_WORD, t->word);
+        return false;
+    }
+    err_clear(&err);
+    trust_port_ops(&t->port, &t->host);
+    if (agent_trust_begin(a, &t->host, &err) < 0) {
+        report_warning(r, "%s; not starting", err.text);
+        return false;
+    }
+    report_step(r, "the host has measured the agent's key");
+    show_to_containers(a, r);
+    return true;
+}
+
+/* Whoever put a policy there, or the word, relies on it: not understanding either is no reason to go on. */
+static bool be_trusted(struct agent *a, struct trust *t, struct report *r)
+{
+    struct err err;
+    err_clear(&err);
+    if (CONFIG_LAUNCH_POLICY && agent_policy_load(a, AGENT_POLICY_FILE, &err) < 0) {
+        report_warning(r, "%s; not starting", err.text);
+        return false;
+    }
+    if (CONFIG_LAUNCH_POLICY && a->trust.policy != NULL)
+        report_step(r, "launch policy '%s' is in force", policy_name(a->trust.policy));
+    if (!CONFIG_LAUNCH_POLICY && access(AGENT_POLICY_FILE, F_OK) == 0) {
+        report_warning(r, "there is a launch policy, and this program was built without them; not starting");
+        return false;
+    }
+    if (!CONFIG_MEASURE && t->word != NULL)
+        report_warning(r, "%s is on the command line, and this program was built without it; not starting", TRUST_WORD);
+    return t->word == NULL || (CONFIG_MEASURE && be_measured(a, t, r));
+}
+
 int agent_prepare_root(void)
 {
     if (mkdir("/run", 0755) != 0 && errno != EEXIST)
@@ -139,6 +211,7 @@ void agent_serve(const char *text, struct report *r)
     r->step_word = "step: ";
     unsigned port = parse_port(text, r);
     prepare(r);
+    struct trust t = {.word = getenv(TRUST_WORD)};
     struct agent *a = malloc(sizeof(*a));
     int result = a != NULL ? agent_init(a, &agent_ops_guest, r) : -ENOMEM;
     if (result < 0) {
@@ -146,7 +219,8 @@ void agent_serve(const char *text, struct report *r)
         free(a);
         return;
     }
-    serve(a, port, r);
+    if (be_trusted(a, &t, r))
+        serve(a, port, r);
     agent_fini(a);
     free(a);
 }

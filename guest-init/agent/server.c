@@ -308,7 +308,8 @@ static void serve_request(struct connection *n, const struct agent_method *m, co
     else {
         if (request->timeout_nano > 0)
             reactor_timer_set(s->loop, &c->deadline, (uint64_t)((request->timeout_nano - 1) / NS_PER_MS + 1));
-        m->serve(s->agent, c, c->request);
+        if (s->permit == NULL || s->permit(s->agent, c, c->request))
+            m->serve(s->agent, c, c->request);
     }
 }
 

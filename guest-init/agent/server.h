@@ -70,7 +70,9 @@ struct server {
     size_t method_count;
     struct agent *agent;
     void (*say)(struct agent *a, const char *line); /* a line for the log */
-    int listener;                                   /* owned; -1: none */
+    /* May this call be served? False: it has been answered. NULL: all may. request: as for a method. */
+    bool (*permit)(struct agent *a, struct call *c, const void *request);
+    int listener; /* owned; -1: none */
     struct reactor_watch watch;
     struct reactor_timer retry;
     struct connection *connections;

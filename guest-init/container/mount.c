@@ -203,12 +203,36 @@ static int bind_folder(const char *path, struct err *err)
     return tree >= 0 ? tree : fail_with(err, tree, "bind", path, "leave the mount out");
 }
 
-static int open_file_system(const struct mount_place *p, const grpc_Mount *m, const struct mount_options *o,
-                            struct err *err)
+static bool is_trust(const grpc_Mount *m)
+{
+    return m->type != NULL && strcmp(m->type, "caisson") == 0;
+}
+
+/* What the agent has for containers (guest-init/agent/trust.h), whatever the options say: nobody writes there. */
+static int open_trust(const grpc_Mount *m, struct mount_options *o, struct err *err)
+{
+    const struct err_context show = {"show its evidence to container, on", m->destination, "leave the mount out"};
+    if (m->source == NULL || strcmp(m->source, "trust") != 0)
+        return fail_invalid(err, "mount on", m->destination, "the source of type caisson is 'trust'");
+    o->tree_set |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    o->clear = 0;
+    o->tree_clear = 0;
+    const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    int fd = sys_openat2(AT_FDCWD, MOUNT_TRUST_FOLDER, &how);
+    if (fd < 0)
+        return err_fail_because(err, fd, &show, "the pod is not measured");
+    int tree = clone_tree(fd, true);
+    close(fd);
+    return tree >= 0 ? tree : err_fail(err, tree, &show);
+}
+
+static int open_file_system(const struct mount_place *p, const grpc_Mount *m, struct mount_options *o, struct err *err)
 {
     const char *type = m->type != NULL ? m->type : "";
     if (*type == '\0' || strcmp(type, "none") == 0)
         return fail_invalid(err, "mount on", m->destination, "it has neither a type nor the option bind");
+    if (is_trust(m))
+        return open_trust(m, o, err);
     if (strcmp(type, "cgroup") != 0 && strcmp(type, "cgroup2") != 0) {
         int tree = new_tree(type, m, o, err);
         const char *own = tree == -EPERM && p->user_namespace ? guests_own(type) : NULL;

@@ -18,6 +18,9 @@
 #include "common/err.h"
 #include "guest-init/container/mount_options.h"
 
+/* What mounts of type caisson, source "trust", show: made by the agent (guest-init/agent/trust.h). */
+#define MOUNT_TRUST_FOLDER "/run/caisson/trust"
+
 struct mount_place {
     int root;                  /* root folder of the container, descriptor */
     const char *cgroup_folder; /* the container's, absolute; shown by mounts of type cgroup without cgroup namespace */

@@ -14,6 +14,7 @@
 #include "guest-init/container/fail.h"
 #include "guest-init/container/mount_options.h"
 #include "guest-init/container/sys.h"
+#include "guest-init/container/verity.h"
 
 /* Clients of other agents have their folders elsewhere below /run. */
 #define ALLOWED "/run/"
@@ -24,6 +25,7 @@
 
 /* From options to what mount(2) takes. */
 struct arguments {
+    struct verity_wish verity; /* of the driver's options */
     unsigned long flags;
     char data[DATA_BYTES];
 };
@@ -229,6 +231,24 @@ static int mount_shared(const grpc_Storage *s, const struct arguments *a, struct
     return mount_at(s, text_of(s->source), "virtiofs", a->flags, a->data, err);
 }
 
+/* A file system whose every block is checked; nothing can be written to it. */
+static int mount_verified(const grpc_Storage *s, const char *disk, const struct arguments *a, struct err *err)
+{
+    const struct err_context broken = {"mount the verified image on", s->mount_point,
+                                       "use the image that the root hash was made from"};
+    char path[VERITY_PATH_BYTES];
+    int result = verity_open(&verity_kernel_guest, disk, s->mount_point, &a->verity, path, err);
+    if (result < 0)
+        return result;
+    result = mount_at(s, path, s->fstype, a->flags | MS_RDONLY, a->data, err);
+    if (result == -EIO)
+        (void)err_fail_because(err, -EIO, &broken, "a block of it is not what the root hash %s stands for",
+                               a->verity.root);
+    if (result < 0)
+        (void)verity_close(&verity_kernel_guest, s->mount_point);
+    return result;
+}
+
 static int mount_disk(const grpc_Storage *s, const struct arguments *a, struct err *err)
 {
     char path[128];
@@ -237,6 +257,8 @@ static int mount_disk(const grpc_Storage *s, const struct arguments *a, struct e
         return fail_invalid(err, "mount the disk", source, "the type of its file system is not given");
     if (!wait_for_disk(source, path, sizeof path))
         return fail_with(err, -ENODEV, "find the disk", source, "attach it to the pod");
+    if (CONFIG_VERITY && a->verity.root != NULL)
+        return mount_verified(s, path, a, err);
     return mount_at(s, path, type, a->flags, a->data, err);
 }
 
@@ -324,6 +346,18 @@ static const struct driver {
     {"ephemeral", mount_memory}, {"local", make_local}, {"bind", mount_bound},
 };
 
+/* In a build without verification such a disk is refused: mounted as it is, it would be believed. */
+static int find_wish(const grpc_Storage *s, struct verity_wish *wish, struct err *err)
+{
+    *wish = (struct verity_wish){.root = NULL};
+    if (CONFIG_VERITY)
+        return verity_wish_of(s, wish, err);
+    for (pb_size_t i = 0; i < s->driver_options_count; i++)
+        if (strncmp(s->driver_options[i], "verity_", strlen("verity_")) == 0)
+            return fail_with(err, -ENOTSUP, "verify the storage on", s->mount_point, "use a build with CONFIG_VERITY");
+    return 0;
+}
+
 int storage_mount(const grpc_Storage *s, struct err *err)
 {
     struct arguments a;
@@ -331,7 +365,9 @@ int storage_mount(const grpc_Storage *s, struct err *err)
         return fail_invalid(err, "mount the storage on", s->mount_point, "the mount point does not lie below /run");
     for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
         if (strcmp(drivers[i].name, text_of(s->driver)) == 0) {
-            int result = arguments_of(s, &a, err);
+            int result = find_wish(s, &a.verity, err);
+            if (result == 0)
+                result = arguments_of(s, &a, err);
             return result < 0 ? result : drivers[i].mount(s, &a, err);
         }
     }
@@ -345,5 +381,7 @@ int storage_unmount(const char *mount_point)
         return -EINVAL;
     int result = sys_umount(mount_point, SYS_MNT_DETACH | SYS_UMOUNT_NOFOLLOW);
     (void)rmdir(mount_point);
+    if (CONFIG_VERITY)
+        (void)verity_close(&verity_kernel_guest, mount_point);
     return result == -EINVAL || result == -ENOENT ? 0 : result;
 }

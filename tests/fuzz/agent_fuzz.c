@@ -136,8 +136,8 @@ static void step(struct agent_rig *r, struct rig_client *other, uint8_t what, co
     switch (what & 7) {
     case 0: give_bytes(r, &r->client, bytes, n); break;
     case 1: give_bytes(r, other, bytes, n); break;
-    case 2:
-    case 3: give_request(r, other, what >> 3, bytes, n); break;
+    case 2: give_request(r, other, what >> 3, bytes, n); break;
+    case 3: give_request(r, other, (uint8_t)(32 | what >> 3), bytes, n); break; /* there are more than 32 */
     case 4: give_container(r, what >> 3); break;
     case 5: give_process_step(r, what >> 3, bytes, n); break;
     case 6: rig_pass(r, n > 0 ? bytes[0] * UINT64_C(40) : 1); break;

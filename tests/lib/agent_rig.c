@@ -431,6 +431,7 @@ struct agent_rig *rig_new(void)
     r->next_pid = 1000;
     r->ptmx = -1;
     r->childless = true;
+    agent_host_init(&r->host);
     require(pipe2(r->console, O_CLOEXEC | O_NONBLOCK) == 0);
     r->report = (struct report){.fd = r->console[1]};
     r->agent = malloc(sizeof(*r->agent));
@@ -444,6 +445,7 @@ void rig_free(struct agent_rig *r)
     struct err err;
     rig_disconnect(&r->client);
     agent_fini(r->agent);
+    agent_host_fini(&r->host);
     r->destroy_result = 0;
     while (r->containers != NULL) {
         r->containers->busy = 0;
@@ -476,11 +478,17 @@ int rig_teardown(void **state)
     return 0;
 }
 
+int rig_measure(struct agent_rig *r, struct err *err)
+{
+    err_clear(err);
+    return CONFIG_MEASURE ? agent_trust_begin(r->agent, &r->host.ops, err) : -ENOSYS;
+}
+
 static bool has_work(const struct agent_rig *r)
 {
     struct pollfd p = {.fd = r->agent->loop.epoll, .events = POLLIN};
-    return r->agent->changed || r->agent->server.broken || r->agent->loop.earliest_ms <= r->clock_ms ||
-           poll(&p, 1, 0) == 1;
+    return r->agent->changed || r->agent->server.broken || r->agent->trust.containers.broken ||
+           r->agent->loop.earliest_ms <= r->clock_ms || poll(&p, 1, 0) == 1;
 }
 
 void agent_rig_run(struct agent_rig *r)
@@ -497,12 +505,22 @@ void rig_pass(struct agent_rig *r, uint64_t ms)
 
 /* ---- Clients ---- */
 
-void rig_connect(struct agent_rig *r, struct rig_client *c)
+static void connect_to(struct server *s, struct rig_client *c)
 {
     int ends[2];
     require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     *c = (struct rig_client){.fd = ends[0], .next_stream = 1};
-    (void)server_add(&r->agent->server, ends[1]);
+    (void)server_add(s, ends[1]);
+}
+
+void rig_connect(struct agent_rig *r, struct rig_client *c)
+{
+    connect_to(&r->agent->server, c);
+}
+
+void rig_connect_container(struct agent_rig *r, struct rig_client *c)
+{
+    connect_to(&r->agent->trust.containers, c);
 }
 
 void rig_disconnect(struct rig_client *c)
@@ -543,6 +561,10 @@ bool agent_rig_put(struct agent_rig *r, struct rig_client *c, const void *bytes,
 
 static const char *service_of(const char *method)
 {
+    static const char *const trust[] = {"GetAgentKey", "GetEvidence", "PutSecret"};
+    for (size_t i = 0; i < sizeof(trust) / sizeof(trust[0]); i++)
+        if (strcmp(method, trust[i]) == 0)
+            return "trust.Trust";
     return strcmp(method, "Check") == 0 || strcmp(method, "Version") == 0 ? "grpc.Health" : "grpc.AgentService";
 }
 

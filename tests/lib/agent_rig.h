@@ -16,6 +16,8 @@
 #include "guest-init/agent/agent.h"
 #include "guest-init/agent/containers.h"
 #include "health.pb.h"
+#include "tests/lib/agent_host.h"
+#include "trust.pb.h"
 #include "ttrpc.pb.h"
 
 #define RIG_SIGNALS 16
@@ -63,6 +65,7 @@ struct agent_rig {
     struct report report;
     int console[2]; /* pipe with what goes to the console */
     uint64_t clock_ms;
+    struct agent_host host; /* nobody asks it before rig_measure */
     struct rig_client client;
     struct container *containers;
     struct rig_process *processes;
@@ -100,9 +103,14 @@ void agent_rig_run(struct agent_rig *r);
 /* Let time go by. */
 void rig_pass(struct agent_rig *r, uint64_t ms);
 
+/* Measure from now on, by the rig's host. 0 or -errno with *err. */
+int rig_measure(struct agent_rig *r, struct err *err);
+
 /* ---- Clients ---- */
 
 void rig_connect(struct agent_rig *r, struct rig_client *c);
+/* On the socket for containers; agent_trust_listen first. */
+void rig_connect_container(struct agent_rig *r, struct rig_client *c);
 void rig_disconnect(struct rig_client *c);
 /* Send raw bytes, letting the agent run when it has to take some. Returns false if it has hung up. */
 bool agent_rig_put(struct agent_rig *r, struct rig_client *c, const void *bytes, size_t n);

@@ -147,9 +147,15 @@ static void the_sixty_fifth_container_is_refused(void **state)
     assert_answer(r, rig_create(r, "one-more", false), TTRPC_RESOURCE_EXHAUSTED);
 }
 
-static uint32_t create_with_storage(struct agent_rig *r, const char *id, const char *source, const char *point)
+static uint32_t create_with_details(struct agent_rig *r, const char *id, const char *source, const char *point,
+                                    const char *details[2], unsigned count)
 {
-    grpc_Storage s[2] = {{.driver = rig_text("blk"), .source = rig_text(source), .mount_point = rig_text(point)},
+    char *options[2] = {rig_text(details[0]), rig_text(details[1])};
+    grpc_Storage s[2] = {{.driver = rig_text("blk"),
+                          .source = rig_text(source),
+                          .mount_point = rig_text(point),
+                          .driver_options = options,
+                          .driver_options_count = count},
                          {.driver = rig_text("local"), .mount_point = rig_text("/run/caisson/storage/l")}};
     grpc_CreateContainerRequest q = {.container_id = rig_text(id),
                                      .has_OCI = true,
@@ -157,6 +163,11 @@ static uint32_t create_with_storage(struct agent_rig *r, const char *id, const c
                                      .storages = s,
                                      .storages_count = 2};
     return rig_send(r, &r->client, "CreateContainer", grpc_CreateContainerRequest_fields, &q, 0);
+}
+
+static uint32_t create_with_storage(struct agent_rig *r, const char *id, const char *source, const char *point)
+{
+    return create_with_details(r, id, source, point, (const char *[2]){"", ""}, 0);
 }
 
 static void remove_one(struct agent_rig *r, const char *id)
@@ -190,6 +201,28 @@ static void another_source_on_a_mount_point_is_refused(void **state)
     (void)create_with_storage(r, "a", "/dev/vda", "/run/caisson/storage/d");
     assert_answer(r, create_with_storage(r, "b", "/dev/vdb", "/run/caisson/storage/d"), TTRPC_ALREADY_EXISTS);
     assert_int_equal(r->agent->container_count, 1);
+}
+
+/* The second is to get what it asks for, and not what the first was content with. */
+static void other_options_of_the_driver_on_a_mount_point_are_refused(void **state)
+{
+    static const char *const point = "/run/caisson/storage/d";
+    const struct {
+        const char *options[2];
+        unsigned count;
+    } others[] = {
+        {{"", ""}, 0}, {{"verity_root=a", ""}, 1}, {{"verity_root=a", "x=2"}, 2}, {{"verity_root=a\nx=1", ""}, 1}};
+    const char *first[2] = {"verity_root=a", "x=1"};
+    struct agent_rig *r = *state;
+    (void)create_with_details(r, "a", "/dev/vda", point, first, 2);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const char *options[2] = {others[i].options[0], others[i].options[1]};
+        assert_answer(r, create_with_details(r, "b", "/dev/vda", point, options, others[i].count),
+                      TTRPC_ALREADY_EXISTS);
+    }
+    (void)create_with_details(r, "b", "/dev/vda", point, first, 2);
+    assert_int_equal(r->agent->container_count, 2);
+    assert_int_equal(r->mounts, 2);
 }
 
 static void mounts_are_undone_when_create_fails(void **state)
@@ -759,6 +792,7 @@ int main(void)
         CASE(the_sixty_fifth_container_is_refused),
         CASE(containers_share_a_mount_and_the_last_one_unmounts_it),
         CASE(another_source_on_a_mount_point_is_refused),
+        CASE(other_options_of_the_driver_on_a_mount_point_are_refused),
         CASE(mounts_are_undone_when_create_fails),
         CASE(a_storage_that_cannot_be_mounted_ends_the_create),
         CASE(the_pods_pid_namespace_is_made_once_and_for_those_who_want_it),

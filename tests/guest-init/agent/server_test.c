@@ -101,7 +101,7 @@ static void every_call_answers_an_empty_request(void **state)
 static void the_table_names_each_call_once(void **state)
 {
     (void)state;
-    assert_int_equal(agent_method_count, 31);
+    assert_int_equal(agent_method_count, 34);
     for (size_t i = 0; i < agent_method_count; i++)
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(agent_methods[i].method, agent_methods[k].method);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest-init/agent/trust.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pb_decode.h>
+#include <pb_encode.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/event_log.h"
+#include "common/crypto/digest.h"
+#include "guest-init/agent/agent.h"
+#include "guest-init/agent/calls.h"
+#include "guest-init/agent/policy.h"
+#include "policy/launch/describe.h"
+#include "trust.pb.h"
+
+#define SERVICE "trust.HostTrust"
+
+/* Room in an event beside the description. */
+#define DESCRIPTION_MAX (EVENT_DATA_MAX - 64u)
+
+/* {"sha256":"<64 digits>"} */
+#define DIGEST_JSON_BYTES 96u
+
+/* ---- The host's side ---- */
+
+static int extend(struct agent *a, trust_ExtendKind kind, const void *data, size_t n, struct err *err)
+{
+    trust_ExtendRequest q = {.kind = kind, .data = malloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n))};
+    const struct err_context measure = {"measure", NULL, "give the guest more memory"};
+    if (q.data == NULL)
+        return err_fail(err, -ENOMEM, &measure);
+    q.data->size = (pb_size_t)n;
+    memcpy(q.data->bytes, data, n);
+    int result = trust_channel_call(&a->trust.host, SERVICE, "Extend", trust_ExtendRequest_fields, &q, NULL, NULL, err);
+    free(q.data);
+    return result;
+}
+
+int agent_trust_begin(struct agent *a, const struct trust_channel_ops *host, struct err *err)
+{
+    struct agent_trust *t = &a->trust;
+    trust_channel_init(&t->host, host);
+    int result = key_generate(KEY_P256, &t->key, err);
+    if (result < 0)
+        return result;
+    t->spki_bytes = pubkey_der(key_public(t->key), t->spki);
+    t->measuring = true;
+    return extend(a, trust_ExtendKind_AGENT_KEY, t->spki, t->spki_bytes, err);
+}
+
+static bool is_same(const pb_bytes_array_t *bytes, const uint8_t *other, size_t n)
+{
+    return bytes != NULL && bytes->size == n && memcmp(bytes->bytes, other, n) == 0;
+}
+
+int agent_trust_evidence(struct agent *a, const trust_EvidenceRequest *r, trust_Evidence *out, struct err *err)
+{
+    struct agent_trust *t = &a->trust;
+    const struct err_context quote = {"get evidence of this pod", NULL, "see the pod's log on the host"};
+    int result = trust_channel_call(&t->host, SERVICE, "GetEvidence", trust_EvidenceRequest_fields, r,
+                                    trust_Evidence_fields, out, err);
+    if (result < 0)
+        return result;
+    if (out->agent_key == NULL || is_same(out->agent_key, t->spki, t->spki_bytes))
+        return 0;
+    pb_release(trust_Evidence_fields, out);
+    return err_fail_because(err, -EPROTO, &quote, "it names a key that is not this agent's");
+}
+
+/* ---- Descriptions ---- */
+
+/* Text of a description: malloc'ed, ends with NUL. */
+struct description {
+    char *text;
+    size_t length;
+};
+
+static int digest_text(const void *bytes, size_t n, struct description *out, struct err *err)
+{
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    char hex[2 * DIGEST_SHA256_BYTES + 1];
+    const struct err_context measure = {"describe what is to be measured", NULL, "give the guest more memory"};
+    out->text = malloc(DIGEST_JSON_BYTES);
+    if (out->text == NULL)
+        return err_fail(err, -ENOMEM, &measure);
+    digest_one(DIGEST_SHA256, bytes, n, digest);
+    digest_to_hex(digest, sizeof(digest), hex);
+    out->length = (size_t)snprintf(out->text, DIGEST_JSON_BYTES, "{\"sha256\":\"%s\"}", hex);
+    return 0;
+}
+
+/* What has no description is measured by the bytes that ask for it. */
+static int digest_request(const pb_msgdesc_t *fields, const void *request, struct description *out, struct err *err)
+{
+    size_t n = 0;
+    const struct err_context measure = {"describe what is to be measured", NULL, "give the guest more memory"};
+    uint8_t *bytes = pb_get_encoded_size(&n, fields, request) ? malloc(n + 1) : NULL;
+    if (bytes == NULL)
+        return err_fail(err, -ENOMEM, &measure);
+    pb_ostream_t stream = pb_ostream_from_buffer(bytes, n);
+    int result =
+        pb_encode(&stream, fields, request) ? digest_text(bytes, n, out, err) : err_fail(err, -EBADMSG, &measure);
+    free(bytes);
+    return result;
+}
+
+/* Long ones are measured by the digest of their text, but not under a policy: a verifier could not judge them. */
+static int shorten(const struct agent *a, struct description *d, struct err *err)
+{
+    struct description whole = *d;
+    const struct err_context measure = {"measure a description", NULL, "make arguments and environment shorter"};
+    if (d->length <= DESCRIPTION_MAX)
+        return 0;
+    if (a->trust.policy != NULL)
+        return err_fail_because(err, -E2BIG, &measure, "it has %zu bytes, at most %u can be measured under a policy",
+                                d->length, DESCRIPTION_MAX);
+    int result = digest_text(whole.text, whole.length, d, err);
+    if (result < 0)
+        *d = whole;
+    else
+        free(whole.text);
+    return result;
+}
+
+static int write_description(const struct agent *a, const json_t *json, struct description *out, struct err *err)
+{
+    int result = policy_canonical(json, &out->text, &out->length, err);
+    return result < 0 ? result : shorten(a, out, err);
+}
+
+/* ---- Admission ---- */
+
+/* The kind of thing that is to be started. */
+struct subject {
+    trust_ExtendKind kind;
+    const char *what;
+    const pb_msgdesc_t *fields;
+    const void *request;
+    size_t rule; /* of an exec's container; of a container: written */
+};
+
+static int describe(const struct subject *s, json_t **out, struct err *err)
+{
+    return s->kind == trust_ExtendKind_CONTAINER ? describe_container(s->request, out, err)
+                                                 : describe_exec(s->request, out, err);
+}
+
+static int judge(struct agent *a, struct subject *s, const json_t *json, struct err *err)
+{
+    if (a->trust.policy == NULL)
+        return 0;
+    return s->kind == trust_ExtendKind_CONTAINER ? agent_policy_judge_container(a, json, &s->rule, err)
+                                                 : policy_judge_exec(a->trust.policy, s->rule, json, err);
+}
+
+/* Describe and judge; the same text is measured. */
+static int examine(struct agent *a, struct subject *s, struct description *out, struct err *err)
+{
+    json_t *json = NULL;
+    int result = CONFIG_LAUNCH_POLICY ? describe(s, &json, err) : -EINVAL;
+    /* Only a policy needs to understand everything. */
+    if (result == -EINVAL && a->trust.policy == NULL)
+        return digest_request(s->fields, s->request, out, err);
+    if (!CONFIG_LAUNCH_POLICY || result < 0)
+        return result;
+    result = judge(a, s, json, err);
+    result = result < 0 || !a->trust.measuring ? result : write_description(a, json, out, err);
+    json_decref(json);
+    return result;
+}
+
+static bool admit(struct agent *a, struct call *call, struct subject *s)
+{
+    struct description d = {0};
+    struct err err;
+    if (!a->trust.measuring && a->trust.policy == NULL)
+        return true;
+    err_clear(&err);
+    int result = examine(a, s, &d, &err);
+    bool permitted = result == 0;
+    if (permitted && a->trust.measuring)
+        result = extend(a, s->kind, d.text, d.length, &err);
+    free(d.text);
+    if (result == 0)
+        return true;
+    agent_say(a, "error %s: %s", s->what, err.text);
+    if (result == -EACCES || (!permitted && a->trust.policy != NULL))
+        call_fail(call, TTRPC_PERMISSION_DENIED, "%s", err.text);
+    else
+        call_fail(call, TTRPC_FAILED_PRECONDITION, "the %s is not started, as it was not measured: %s", s->what,
+                  err.text);
+    return false;
+}
+
+bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r, size_t *rule)
+{
+    struct subject s = {trust_ExtendKind_CONTAINER, "container", grpc_CreateContainerRequest_fields, r, 0};
+    bool admitted = admit(a, call, &s);
+    *rule = s.rule;
+    return admitted;
+}
+
+bool agent_trust_admit_exec(struct agent *a, struct call *call, size_t rule, const grpc_ExecProcessRequest *r)
+{
+    struct subject s = {trust_ExtendKind_EXEC, "process", grpc_ExecProcessRequest_fields, r, rule};
+    return admit(a, call, &s);
+}
+
+/* ---- The folder for containers ---- */
+
+/* The next name of a path; empty ones and "." do not count. Its length; 0: there is none. */
+static size_t next_name(const char **path)
+{
+    size_t n;
+    do {
+        *path += strspn(*path, "/");
+        n = strcspn(*path, "/");
+        *path += n;
+    } while (n == 1 && (*path)[-1] == '.');
+    return n;
+}
+
+bool agent_trust_reserves(const struct agent *a, const char *path)
+{
+    const char *folder = a->trust.folder;
+    if (folder == NULL || path == NULL || path[0] != '/')
+        return false;
+    if (strstr(path, "/../") != NULL || (strlen(path) >= 3 && strcmp(path + strlen(path) - 3, "/..") == 0))
+        return true;
+    for (;;) {
+        size_t n = next_name(&path), other = next_name(&folder);
+        if (n == 0 || other == 0)
+            return true;
+        if (n != other || memcmp(path - n, folder - n, n) != 0)
+            return false;
+    }
+}
+
+bool agent_trust_take_turn(struct agent *a)
+{
+    struct agent_trust *t = &a->trust;
+    uint64_t now = a->ops->now_ms(a->ops->context), more = (now - t->quotes_ms) / TRUST_QUOTES_MS;
+    t->quotes = more < TRUST_QUOTES_BURST - t->quotes ? t->quotes + (unsigned)more : TRUST_QUOTES_BURST;
+    t->quotes_ms += t->quotes < TRUST_QUOTES_BURST ? more * TRUST_QUOTES_MS : now - t->quotes_ms;
+    if (t->quotes == 0)
+        return false;
+    t->quotes--;
+    return true;
+}
+
+int agent_trust_listen(struct agent *a, const char *folder, int listener)
+{
+    struct agent_trust *t = &a->trust;
+    server_init(&t->containers, &a->loop, agent_trust_methods, agent_trust_method_count, a, a->server.say);
+    t->folder = folder;
+    t->quotes = TRUST_QUOTES_BURST;
+    t->quotes_ms = a->ops->now_ms(a->ops->context);
+    return listener >= 0 ? server_listen(&t->containers, listener) : 0;
+}
+
+void agent_trust_sweep(struct agent *a)
+{
+    server_sweep(&a->trust.containers);
+}
+
+void agent_trust_fini(struct agent *a)
+{
+    struct agent_trust *t = &a->trust;
+    server_fini(&t->containers);
+    trust_channel_fini(&t->host);
+    key_free(t->key);
+    if (CONFIG_LAUNCH_POLICY)
+        policy_free(t->policy);
+    memset(t, 0, sizeof(*t));
+}

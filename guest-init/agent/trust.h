@@ -1,0 +1,111 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What the agent does so that others can tell what runs in the pod (docs/trust.md): it has a key that is measured
+ * before anything else, has each container and each further process measured before it exists, asks the launch policy,
+ * if there is one, and takes evidence and secrets to containers.
+ *
+ *     trust_channel.h  calls to the host's side          policy.h   what a policy permits
+ *     trust_folder.c   what containers see of it         secret.h   secrets
+ *     trust_quote.h    the command in containers         calls_trust.c   the service trust.Trust
+ *
+ * Nothing of this runs unless the kernel's command line has TRUST_WORD; a policy in the ramdisk counts without it, too.
+ * Whatever fails before the agent listens keeps it from listening: a guest that others rely on either does all of this
+ * or does not come up.
+ */
+#ifndef CAISSON_GUEST_INIT_AGENT_TRUST_H
+#define CAISSON_GUEST_INIT_AGENT_TRUST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent.pb.h"
+#include "common/crypto/key.h"
+#include "common/err.h"
+#include "guest-init/agent/server.h"
+#include "guest-init/agent/trust_channel.h"
+#include "guest-init/container/mount.h"
+#include "policy/launch/policy.h"
+#include "trust.pb.h"
+
+/* The word on the kernel's command line that asks for measurements, with the port of the host's side. */
+#define TRUST_WORD "caisson_trust"
+
+/* Where the guest keeps what containers may see; mounts of type "caisson", source "trust", show it. */
+#define TRUST_FOLDER  MOUNT_TRUST_FOLDER
+#define TRUST_SOCKET  "trust.sock" /* in it: trust.Trust without PutSecret, for containers */
+#define TRUST_QUOTE   "quote"      /* in it: the command, which is guest-init itself */
+#define TRUST_SECRETS "secrets"    /* in it: a folder */
+
+#define TRUST_NONCE_MIN 8u
+#define TRUST_NONCE_MAX 64u
+
+/* Evidence for containers costs the host a signature: so many at once, then one more each so many milliseconds. */
+#define TRUST_QUOTES_BURST 8u
+#define TRUST_QUOTES_MS    100u
+
+struct agent;
+
+/* A part of struct agent. Zeroed: nothing is measured or judged. */
+struct agent_trust {
+    bool measuring;
+    struct trust_channel host;
+    struct key *key; /* owned; NULL: none */
+    uint8_t spki[KEY_SPKI_MAX];
+    size_t spki_bytes;
+    struct policy *policy; /* owned; NULL: none */
+    const char *folder;    /* TRUST_FOLDER, or a test's; borrowed; NULL: containers see nothing */
+    struct server containers;
+    unsigned quotes;    /* that containers may have now */
+    uint64_t quotes_ms; /* when that was counted */
+};
+
+/*
+ * Measure from now on: make the key and have it measured. host: borrowed. 0, or -errno with *err: the agent is not to
+ * serve anybody then.
+ */
+int agent_trust_begin(struct agent *a, const struct trust_channel_ops *host, struct err *err);
+
+/*
+ * Serve containers on this listening stream socket, which is then the agent's. folder: where the secrets' folder lies,
+ * borrowed. 0 or -errno.
+ */
+int agent_trust_listen(struct agent *a, const char *folder, int listener);
+void agent_trust_sweep(struct agent *a); /* after each step of the loop */
+void agent_trust_fini(struct agent *a);
+
+/*
+ * Judge and measure a container, or a further process, that is about to be made. False: the call has been answered with
+ * the reason, and nothing may be started. rule: of the policy, written on true; 0 without one.
+ */
+bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r,
+                                 size_t *rule);
+bool agent_trust_admit_exec(struct agent *a, struct call *call, size_t rule, const grpc_ExecProcessRequest *r);
+
+/*
+ * Is this path of the guest the folder for containers, below it, or above it? Nobody mounts or copies there, or shows
+ * it to a container in another way than by its own kind of mount. Spelling does not matter; a path with ".." counts.
+ */
+bool agent_trust_reserves(const struct agent *a, const char *path);
+
+/* Evidence from the host's side. *out: released by the caller with pb_release. 0, or -errno with *err. */
+int agent_trust_evidence(struct agent *a, const trust_EvidenceRequest *r, trust_Evidence *out, struct err *err);
+/* May a container have evidence now? Counts it if so. */
+bool agent_trust_take_turn(struct agent *a);
+
+/* ---- On a real guest: trust_folder.c ---- */
+
+/* The host's side on this port, from a guest. ops->context points into *port, which has to stay. */
+struct trust_port {
+    unsigned number;
+};
+void trust_port_ops(struct trust_port *port, struct trust_channel_ops *out);
+
+/*
+ * Make TRUST_FOLDER and what belongs into it. program: the file that is the command. Returns a listening socket, or
+ * -errno with *err: containers then go without.
+ */
+int trust_folder_make(const char *program, struct err *err);
+
+#endif

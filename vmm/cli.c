@@ -12,6 +12,9 @@
 #include "vmm/oci/people.h"
 #include "vmm/run.h"
 #include "vmm/run_options.h"
+#include "vmm/trust/commands.h"
+#include "vmm/trust/policy.h"
+#include "vmm/trust/verify.h"
 
 static bool is_word(const char *argument, const char *word)
 {
@@ -312,6 +315,13 @@ static int run_any(const struct cli_io *io, int argc, char **argv)
         .run = CONFIG_OCI ? oci_##command##_main : NULL,                                                               \
     }
 
+#define TRUST_ROW(command, option, words)                                                                              \
+    {                                                                                                                  \
+        .name = #command, .summary = words, .usage = CONFIG_##option ? trust_##command##_usage : "",                   \
+        .help = CONFIG_##option ? trust_##command##_help : NULL, .symbol = #option,                                    \
+        .run = CONFIG_##option ? trust_command_##command : NULL,                                                       \
+    }
+
 static const struct cli_command commands[] = {
     {
         .name = "run",
@@ -353,6 +363,32 @@ static const struct cli_command commands[] = {
     OCI_ROW(console, "print what the kernel of a container's pod has said"),
     OCI_ROW(inspect, "print all that is known of a container and its pod"),
     OCI_ROW(top, "show what running containers use"),
+    {
+        .name = "measure",
+        .summary = "compute what the registers of a pod would hold, without one",
+        .usage = CONFIG_MEASURE && CONFIG_OCI ? trust_measure_usage : "",
+        .help = CONFIG_MEASURE && CONFIG_OCI ? trust_measure_help : NULL,
+        .symbol = "MEASURE",
+        .run = CONFIG_MEASURE && CONFIG_OCI ? trust_command_measure : NULL,
+    },
+    {
+        .name = "policy",
+        .summary = "make, explain, check and sign launch policies",
+        .usage = CONFIG_LAUNCH_POLICY && CONFIG_OCI ? trust_policy_usage : "",
+        .help = CONFIG_LAUNCH_POLICY && CONFIG_OCI ? trust_policy_help : NULL,
+        .symbol = "LAUNCH_POLICY",
+        .run = CONFIG_LAUNCH_POLICY && CONFIG_OCI ? trust_policy_main : NULL,
+    },
+    TRUST_ROW(quote, ATTEST, "ask a container's pod for evidence of what it runs"),
+    TRUST_ROW(secret, SECRETS, "send a secret to a pod whose evidence is good"),
+    {
+        .name = "verify",
+        .summary = "judge the evidence of what a pod runs",
+        .usage = CONFIG_ATTEST ? trust_verify_usage : "",
+        .help = CONFIG_ATTEST ? trust_verify_help : NULL,
+        .symbol = "ATTEST",
+        .run = CONFIG_ATTEST ? trust_verify_main : NULL,
+    },
     {
         .name = "doctor",
         .summary = "tell what this host offers, what is missing, and what to do about it",

@@ -46,14 +46,13 @@ static int add_files(struct cpio *c, const struct boot_modules *m, struct err *e
  * Compressed modules are passed on: kernels that come with such files can unpack them, and one that cannot says so on
  * its console.
  */
-static int add_modules(struct cpio *c, const char *path, const struct boot_module_wish *wishes, size_t count,
-                       struct err *err)
+static int add_modules(struct cpio *c, const struct initramfs_content *content, struct err *err)
 {
     struct boot_modules modules = {.count = 0};
-    int fd = open_folder(path, err);
+    int fd = open_folder(content->modules, err);
     if (fd < 0)
         return fd;
-    int code = boot_modules_collect(boot_modules_read_folder, &fd, wishes, count,
+    int code = boot_modules_collect(boot_modules_read_folder, &fd, content->wishes, content->wish_count,
                                     BOOT_MODULE_GZIP | BOOT_MODULE_XZ | BOOT_MODULE_ZSTD, &modules, err);
     close(fd);
     code = code != 0 ? code : add_files(c, &modules, err);
@@ -61,12 +60,13 @@ static int add_modules(struct cpio *c, const char *path, const struct boot_modul
     return code;
 }
 
-int initramfs_build(struct initramfs *r, const char *modules, const struct boot_module_wish *wishes, size_t count,
-                    struct err *err)
+int initramfs_build(struct initramfs *r, const struct initramfs_content *content, struct err *err)
 {
     int code = add_init(&r->archive, err);
-    if (code == 0 && modules != NULL)
-        code = add_modules(&r->archive, modules, wishes, count, err);
+    if (code == 0 && content->policy != NULL)
+        code = cpio_add_file(&r->archive, FOLDER "/policy.json", 0600, content->policy, content->policy_bytes, err);
+    if (code == 0 && content->modules != NULL)
+        code = add_modules(&r->archive, content, err);
     return code != 0 ? code : cpio_finish(&r->archive, err);
 }
 

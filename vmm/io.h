@@ -46,6 +46,7 @@ struct io_disk {
     const char *path;
     const char *serial; /* NULL: none */
     bool read_only;
+    const char *root_hash; /* that the guest is to verify it against (verity.h), for measurements; NULL: none */
     unsigned queues;
 };
 

@@ -19,6 +19,14 @@ bool io_is_wanted(const struct io_config *c)
            c->net_count > 0;
 }
 
+static bool has_verified(const struct io_config *c)
+{
+    for (unsigned i = 0; i < c->disk_count; i++)
+        if (c->disks[i].root_hash != NULL)
+            return true;
+    return false;
+}
+
 size_t io_modules(const struct io_config *c, struct boot_module_wish out[IO_MODULES_MAX])
 {
     struct list l = {.out = out};
@@ -35,6 +43,7 @@ size_t io_modules(const struct io_config *c, struct boot_module_wish out[IO_MODU
     want(&l, c->disk_count > 0, "ext4");
     want(&l, c->disk_count > 0, "erofs");
     want(&l, c->disk_count > 0, "squashfs");
+    want(&l, CONFIG_VERITY && has_verified(c), "dm_verity");
     want(&l, true, "overlay");
     want(&l, CONFIG_PVPANIC, "pvpanic_mmio");
     return l.count;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/verity.h"
+
 #define DEFAULT_SOCKET_MODE 0600
 #define MODE_MAX            0777
 #define MTU_MIN             68
@@ -74,6 +76,11 @@ static bool set_disk(struct io_disk *d, char *word)
     if ((value = value_of(word, "serial")) != NULL) {
         d->serial = value;
         return *value != '\0' && strlen(value) <= IO_SERIAL_MAX;
+    }
+    if ((value = value_of(word, "verity")) != NULL) {
+        d->root_hash = value;
+        d->read_only = true; /* with a block changed, it would not be what the hash stands for */
+        return CONFIG_VERITY && verity_root_is_valid(value);
     }
     value = value_of(word, "queues");
     return value != NULL && parse_queues(value, &d->queues);

@@ -3,7 +3,7 @@
  *
  * Devices as people write them on a command line: a main value, then words and name=value pairs behind commas.
  *
- *     --disk  PATH[,ro][,serial=TEXT][,queues=N]
+ *     --disk  PATH[,ro][,serial=TEXT][,verity=HASH][,queues=N]
  *     --share TAG=DIR[,ro][,cache=none|auto|always][,queues=N]
  *     --vsock PATH[,cid=N][,mode=OCTAL][,uid=N][,gid=N]
  *     --net   tap=NAME|fd=N[:N...]|stream=PATH[,mac=XX:XX:XX:XX:XX:XX][,mtu=N][,queues=N]

@@ -11,6 +11,7 @@
 #define KERNEL_BYTES_MAX  ((size_t)1 << 30)
 #define KERNEL_HEAD_BYTES ((size_t)64 << 10)
 #define INITRD_BYTES_MAX  ((size_t)4 << 30)
+#define MONITOR_BYTES_MAX ((size_t)1 << 30)
 #define RFLAGS_IF         UINT64_C(0x200)
 
 /* ---- Files ---- */
@@ -44,30 +45,100 @@ static int refuse_notes(const struct file *f, struct err *err)
     return err_fail_because(err, -ENOEXEC, &context, "its program headers are far from its head, or it has many notes");
 }
 
-int launch_load(struct launch *l, const struct launch_config *cfg, struct err *err)
+static int map_kernel(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
-    struct boot_module_wish wishes[IO_MODULES_MAX];
     int code = file_map(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, KERNEL_HEAD_BYTES, err);
-    if (code == 0 && !freeze_notes(&l->kernel))
-        code = refuse_notes(&l->kernel, err);
+    return code == 0 && !freeze_notes(&l->kernel) ? refuse_notes(&l->kernel, err) : code;
+}
+
+static int load_initrds(struct launch *l, const struct launch_config *cfg, struct err *err)
+{
+    int code = 0;
     for (; code == 0 && l->initrd_count < cfg->initrd_count; l->initrd_count++)
         code = file_load(&l->initrds[l->initrd_count], cfg->initrds[l->initrd_count], "initial ramdisk",
                          INITRD_BYTES_MAX, err);
-    size_t wished = io_modules(cfg->io, wishes);
-    return code != 0 ? code : initramfs_build(&l->initramfs, cfg->modules, wishes, wished, err);
+    return code;
 }
+
+/* ---- Measured files ---- */
+
+static void hash(struct launch *l)
+{
+    digest_make_large(l->kernel.bytes, l->kernel.length, &l->digests.kernel);
+    for (unsigned i = 0; i < l->initrd_count; i++)
+        digest_make_large(l->initrds[i].bytes, l->initrds[i].length, &l->digests.initrds[i]);
+    digest_make_large(l->monitor.bytes, l->monitor.length, &l->digests.monitor);
+}
+
+static void *run_hasher(void *arg)
+{
+    hash(arg);
+    return NULL;
+}
+
+/* A host that has no thread left has them hashed now. */
+static void start_hasher(struct launch *l)
+{
+    l->hashing = pthread_create(&l->hasher, NULL, run_hasher, l) == 0;
+    if (!l->hashing)
+        hash(l);
+}
+
+static void wait_for_hasher(struct launch *l)
+{
+    if (l->hashing)
+        (void)pthread_join(l->hasher, NULL);
+    l->hashing = false;
+}
+
+const struct launch_digests *launch_get_digests(struct launch *l)
+{
+    wait_for_hasher(l);
+    return &l->digests;
+}
+
+static int load_measured(struct launch *l, const struct launch_config *cfg, struct err *err)
+{
+    int code = file_seal(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    code = code != 0 ? code : load_initrds(l, cfg, err);
+    code = code != 0 ? code : file_load(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, err);
+    if (code == 0)
+        start_hasher(l);
+    return code;
+}
+
+int launch_load(struct launch *l, const struct launch_config *cfg, struct err *err)
+{
+    struct boot_module_wish wishes[IO_MODULES_MAX];
+    const struct initramfs_content content = {.modules = cfg->modules,
+                                              .wishes = wishes,
+                                              .wish_count = io_modules(cfg->io, wishes),
+                                              .policy = cfg->policy,
+                                              .policy_bytes = cfg->policy_bytes};
+    int code;
+    if (CONFIG_MEASURE && cfg->measure) {
+        code = load_measured(l, cfg, err);
+    } else {
+        code = map_kernel(l, cfg, err);
+        code = code != 0 ? code : load_initrds(l, cfg, err);
+    }
+    return code != 0 ? code : initramfs_build(&l->initramfs, &content, err);
+}
+
+/* ---- The image ---- */
 
 static struct boot_file boot_file_of(const struct file *f)
 {
     return (struct boot_file){.bytes = f->bytes, .length = f->length, .name = f->name};
 }
 
-int launch_build(struct launch *l, const struct launch_config *cfg, struct err *err)
+void launch_describe(const struct launch *l, const struct launch_config *cfg,
+                     struct boot_file parts[1 + LAUNCH_INITRDS_MAX], struct boot_config *out)
 {
-    struct boot_file parts[1 + LAUNCH_INITRDS_MAX] = {initramfs_file(&l->initramfs)};
+    parts[0] = initramfs_file(&l->initramfs);
     for (unsigned i = 0; i < l->initrd_count; i++)
         parts[1 + i] = boot_file_of(&l->initrds[i]);
-    struct boot_config boot = {
+    *out = (struct boot_config){
         .kernel = boot_file_of(&l->kernel),
         .initrds = parts,
         .initrd_count = 1 + l->initrd_count,
@@ -79,18 +150,27 @@ int launch_build(struct launch *l, const struct launch_config *cfg, struct err *
         .devices = {.vps = cfg->vps, .com1 = true, .com2 = cfg->channel, .rtc = CONFIG_RTC, .panic = CONFIG_PVPANIC},
     };
     if (CONFIG_VIRTIO)
-        io_describe(cfg->io, &boot.devices);
+        io_describe(cfg->io, &out->devices);
+}
+
+int launch_build(struct launch *l, const struct launch_config *cfg, struct err *err)
+{
+    struct boot_file parts[1 + LAUNCH_INITRDS_MAX];
+    struct boot_config boot;
+    launch_describe(l, cfg, parts, &boot);
     return boot_image_build(&boot, &l->image, err);
 }
 
 void launch_fini(struct launch *l)
 {
+    wait_for_hasher(l);
     boot_image_fini(&l->image);
     initramfs_fini(&l->initramfs);
     for (unsigned i = 0; i < LAUNCH_INITRDS_MAX; i++)
         file_fini(&l->initrds[i]);
     l->initrd_count = 0;
     file_fini(&l->kernel);
+    file_fini(&l->monitor);
 }
 
 /* ---- The process ---- */

@@ -5,7 +5,10 @@
  * is made, and boot/ turns them into a list of what lies where in guest memory. And what is to be known of a machine
  * that has ended, or does not get on.
  *
- * Order, by one thread: launch_load, launch_build, vm_build with &l->image and &l->kernel, launch_fini.
+ * Order, by one thread: launch_load, launch_build, vm_build with &l->image and &l->kernel, launch_fini. A machine that
+ * is measured has its files hashed meanwhile by a thread of their own: launch_digests waits for it, any time before
+ * launch_fini. Its kernel is read into sealed memory once, and what is hashed is what is loaded; ramdisks are in memory
+ * of this process's own anyway.
  */
 #ifndef CAISSON_VMM_LAUNCH_H
 #define CAISSON_VMM_LAUNCH_H
@@ -14,7 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
 #include "boot/image.h"
+#include "common/crypto/digest.h"
 #include "vmm/file.h"
 #include "vmm/initramfs.h"
 #include "vmm/io.h"
@@ -34,6 +40,16 @@ struct launch_config {
     uint64_t memory_bytes;
     uint32_t vps;
     const struct io_config *io;
+    bool measure;       /* seal and hash the files */
+    const void *policy; /* for the built-in ramdisk; NULL: none */
+    size_t policy_bytes;
+};
+
+/* Digests of the files of a machine, in both banks. */
+struct launch_digests {
+    struct digest monitor; /* this program's own file */
+    struct digest kernel;
+    struct digest initrds[LAUNCH_INITRDS_MAX]; /* without the built-in one */
 };
 
 /* Zeroed: nothing. */
@@ -42,12 +58,24 @@ struct launch {
     unsigned initrd_count;
     struct initramfs initramfs;
     struct boot_image image;
+    struct file monitor; /* /proc/self/exe, if it is measured */
+    struct launch_digests digests;
+    pthread_t hasher; /* makes them; it only reads the files */
+    bool hashing;     /* it is not waited for yet */
 };
 
 /* Read the files; their names are borrowed until launch_fini, which ends it either way. 0, or -errno with *err. */
 int launch_load(struct launch *l, const struct launch_config *cfg, struct err *err);
 /* Make the image of them. 0, or -errno with *err. */
 int launch_build(struct launch *l, const struct launch_config *cfg, struct err *err);
+/*
+ * The configuration that the image was made of, for boot_measure. parts: room that *out points into, as it points into
+ * *l and *cfg.
+ */
+void launch_describe(const struct launch *l, const struct launch_config *cfg,
+                     struct boot_file parts[1 + LAUNCH_INITRDS_MAX], struct boot_config *out);
+/* The digests of what launch_load read with cfg->measure; waits for them. Borrowed from *l. */
+const struct launch_digests *launch_get_digests(struct launch *l);
 /* Once the machine is built, everything is in its memory. Accepts a zeroed one. */
 void launch_fini(struct launch *l);
 

@@ -27,7 +27,7 @@ const char run_options_help[] =
     "  --memory SIZE        such as 256M (default) or 2G; plain numbers are MiB\n"
     "  --append ARGUMENTS   more words for the kernel's command line, after the default ones\n"
     "  --no-default-args    none but those of --append\n"
-    "  --disk PATH[,ro][,serial=TEXT][,queues=N]\n"
+    "  --disk PATH[,ro][,serial=TEXT][,verity=HASH][,queues=N]\n"
     "                       a raw file or block device as the next virtio disk; may be given eight times\n"
     "  --share TAG=DIR[,ro][,cache=none|auto|always][,queues=N]\n"
     "                       a folder of the host: 'mount -t virtiofs TAG /mnt' in the guest; four times\n"
@@ -268,7 +268,7 @@ static const struct valued {
     {"--cpus", set_cpus, "--cpus is a number from 1 to 16, not"},
     {"--memory", set_memory, "--memory is a size such as 512M or 2G, not"},
     {"--disk", add_disk,
-     CONFIG_VIRTIO_BLK ? "--disk is PATH[,ro][,serial=TEXT][,queues=N], and there may be eight; refused"
+     CONFIG_VIRTIO_BLK ? "--disk is PATH[,ro][,serial=TEXT][,verity=HASH][,queues=N], and there may be eight; refused"
                        : "this build has no disks (CONFIG_VIRTIO_BLK); refused"},
     {"--share", add_share,
      CONFIG_VIRTIO_FS ? "--share is TAG=DIR[,ro][,cache=none|auto|always][,queues=N], and there may be four; refused"

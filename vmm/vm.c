@@ -107,16 +107,26 @@ int vm_wake_memory(struct vm *vm, gpa_t gpa, struct err *err)
 
 /* ---- Building ---- */
 
+void vm_get_request(struct vm_request *out)
+{
+    *out = (struct vm_request){.partition_flags = 1u << MSHV_PT_BIT_LAPIC | 1u << MSHV_PT_BIT_X2APIC |
+                                                  1u << MSHV_PT_BIT_GPA_SUPER_PAGES,
+                               .synthetic_features = SYNTHETIC};
+}
+
 static int make_partition(struct vm *vm, struct err *err)
 {
-    const struct mshv_partition_config cfg = {.flags = 1u << MSHV_PT_BIT_LAPIC | 1u << MSHV_PT_BIT_X2APIC |
-                                                       1u << MSHV_PT_BIT_GPA_SUPER_PAGES};
+    struct vm_request asked;
+    vm_get_request(&asked);
+    struct mshv_partition_config cfg = {.flags = asked.partition_flags,
+                                        .disabled_xsave_features = asked.disabled_xsave_features};
+    memcpy(cfg.disabled_cpu_features, asked.disabled_cpu_features, sizeof(cfg.disabled_cpu_features));
     uint64_t allowed;
     int code = mshv_partition_create(&vm->partition, &vm->device, &cfg, err);
     if (code < 0)
         return code;
     (void)mshv_device_synthetic_features(&vm->device, &allowed);
-    code = mshv_partition_set_synthetic_features(&vm->partition, SYNTHETIC & allowed, err);
+    code = mshv_partition_set_synthetic_features(&vm->partition, asked.synthetic_features & allowed, err);
     if (code == 0)
         code = mshv_partition_initialize(&vm->partition, err);
     if (code == 0)

@@ -63,6 +63,15 @@ struct vm_config {
     struct rtc_config clock;    /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
 };
 
+/* What a partition is asked for, the same for every machine; for measurements. */
+struct vm_request {
+    uint64_t partition_flags;    /* 1 << MSHV_PT_BIT_* */
+    uint64_t synthetic_features; /* those of them are granted that the hypervisor has */
+    uint64_t disabled_cpu_features[MSHV_NUM_CPU_FEATURES_BANKS];
+    uint64_t disabled_xsave_features;
+};
+void vm_get_request(struct vm_request *out);
+
 struct vm {
     /* Constant between vm_build and vm_fini. */
     struct mshv_device device;

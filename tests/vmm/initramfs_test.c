@@ -14,6 +14,8 @@
 
 #include "boot/builtin.h"
 
+static const struct initramfs_content nothing = {.modules = NULL};
+
 /* What is looked at of an entry's header: "newc" has eight hexadecimal digits for each number. */
 struct entry {
     char name[64];
@@ -52,7 +54,7 @@ static void it_holds_a_console_and_the_first_process(void **state)
     struct err err;
     size_t at = 0;
     (void)state;
-    assert_int_equal(initramfs_build(&r, NULL, NULL, 0, &err), 0);
+    assert_int_equal(initramfs_build(&r, &nothing, &err), 0);
     const struct boot_file f = initramfs_file(&r);
     struct entry e = next(&f, &at);
     assert_string_equal(e.name, "dev");
@@ -77,12 +79,30 @@ static void it_holds_a_console_and_the_first_process(void **state)
     initramfs_fini(&r);
 }
 
+static void a_policy_stands_in_it_byte_for_byte(void **state)
+{
+    struct initramfs r = {.archive = {.bytes = NULL}};
+    const struct initramfs_content content = {.policy = "{\"a\":1}", .policy_bytes = 7};
+    size_t at = 0;
+    (void)state;
+    assert_int_equal(initramfs_build(&r, &content, NULL), 0);
+    const struct boot_file f = initramfs_file(&r);
+    for (int i = 0; i < 4; i++)
+        (void)next(&f, &at);
+    struct entry e = next(&f, &at);
+    assert_string_equal(e.name, ".caisson/policy.json");
+    assert_int_equal(e.mode, S_IFREG | 0600);
+    assert_int_equal(e.size, 7);
+    assert_memory_equal(e.data, "{\"a\":1}", 7);
+    initramfs_fini(&r);
+}
+
 static void it_is_the_same_each_time(void **state)
 {
     struct initramfs a = {.archive = {.bytes = NULL}}, b = {.archive = {.bytes = NULL}};
     (void)state;
-    assert_int_equal(initramfs_build(&a, NULL, NULL, 0, NULL), 0);
-    assert_int_equal(initramfs_build(&b, NULL, NULL, 0, NULL), 0);
+    assert_int_equal(initramfs_build(&a, &nothing, NULL), 0);
+    assert_int_equal(initramfs_build(&b, &nothing, NULL), 0);
     assert_int_equal(a.archive.length, b.archive.length);
     assert_memory_equal(a.archive.bytes, b.archive.bytes, a.archive.length);
     initramfs_fini(&a);
@@ -94,7 +114,7 @@ static void ending_twice_is_harmless(void **state)
     struct initramfs r = {.archive = {.bytes = NULL}};
     (void)state;
     initramfs_fini(&r);
-    assert_int_equal(initramfs_build(&r, NULL, NULL, 0, NULL), 0);
+    assert_int_equal(initramfs_build(&r, &nothing, NULL), 0);
     initramfs_fini(&r);
     initramfs_fini(&r);
     assert_null(initramfs_file(&r).bytes);
@@ -104,6 +124,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_holds_a_console_and_the_first_process),
+        cmocka_unit_test(a_policy_stands_in_it_byte_for_byte),
         cmocka_unit_test(it_is_the_same_each_time),
         cmocka_unit_test(ending_twice_is_harmless),
     };

@@ -51,12 +51,23 @@ static void each_device_needs_its_driver_and_the_bus(void **state)
     }
 }
 
+static void a_disk_that_is_verified_needs_the_device_mapper(void **state)
+{
+    const struct io_config plain = {.disk_count = 2}, second = {.disks = {{0}, {.root_hash = "a"}}, .disk_count = 2},
+                           beyond = {.disks = {{0}, {.root_hash = "a"}}, .disk_count = 1};
+    (void)state;
+    assert_false(wishes_for(&plain, "dm_verity"));
+    assert_false(wishes_for(&beyond, "dm_verity"));
+    assert_int_equal(wishes_for(&second, "dm_verity"), CONFIG_VERITY);
+}
+
 static void a_machine_with_everything_has_room_for_all_drivers(void **state)
 {
     const struct io_config all = {.console = true,
                                   .vsock = {.path = "v"},
                                   .rng = true,
                                   .balloon = true,
+                                  .disks = {{.root_hash = "a"}},
                                   .disk_count = 1,
                                   .share_count = 1,
                                   .net_count = 1};
@@ -70,6 +81,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_without_devices_needs_no_drivers),
         cmocka_unit_test(each_device_needs_its_driver_and_the_bus),
+        cmocka_unit_test(a_disk_that_is_verified_needs_the_device_mapper),
         cmocka_unit_test(a_machine_with_everything_has_room_for_all_drivers),
     };
     return cmocka_run_group_tests_name("vmm/io_modules", tests, NULL, NULL);

@@ -40,6 +40,7 @@ static void a_disk_is_a_path(void **state)
     assert_int_equal(c.disk_count, 1);
     assert_string_equal(c.disks[0].path, "/var/a.img");
     assert_null(c.disks[0].serial);
+    assert_null(c.disks[0].root_hash);
     assert_false(c.disks[0].read_only);
     assert_int_equal(c.disks[0].queues, 1);
 }
@@ -53,6 +54,25 @@ static void a_disk_has_words_in_any_order(void **state)
     assert_true(c.disks[0].read_only);
     assert_string_equal(c.disks[0].serial, "root-1");
     assert_int_equal(c.disks[0].queues, 4);
+}
+
+#define HASH "8bc9d9b20b712b54f1ad4d57b430f4bf7338d3eedce5766e59b9c9bb905f5d8f"
+
+static void a_disk_with_a_root_hash_is_read_only(void **state)
+{
+    struct io_config c = {.packed = false};
+    char text[TEXT_BYTES];
+    (void)state;
+    if (!CONFIG_VERITY) {
+        refuses(io_parse_disk, "a,verity=" HASH);
+        return;
+    }
+    assert_true(parse(io_parse_disk, &c, text, "a,verity=" HASH ",queues=2"));
+    assert_string_equal(c.disks[0].root_hash, HASH);
+    assert_true(c.disks[0].read_only);
+    refuses(io_parse_disk, "a,verity=");
+    refuses(io_parse_disk, "a,verity=" HASH "0");
+    refuses(io_parse_disk, "a,verity=8BC9D9B20B712B54F1AD4D57B430F4BF7338D3EEDCE5766E59B9C9BB905F5D8F");
 }
 
 static void a_comma_in_a_path_is_doubled(void **state)
@@ -245,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_disk_is_a_path),
         cmocka_unit_test(a_disk_has_words_in_any_order),
+        cmocka_unit_test(a_disk_with_a_root_hash_is_read_only),
         cmocka_unit_test(a_comma_in_a_path_is_doubled),
         cmocka_unit_test(wrong_disks_are_refused),
         cmocka_unit_test(there_is_room_for_eight_disks),

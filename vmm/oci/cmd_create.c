@@ -15,7 +15,9 @@
     "  -b, --bundle DIR         folder with config.json (default: the working directory)\n"                            \
     "      --console-socket S   AF_UNIX socket that gets the terminal, if process.terminal is set\n"                   \
     "      --pid-file FILE      gets the number of the process that stands for the container's first one\n"            \
+    "      --policy FILE        launch policy of the pod; its signature is FILE.jws (docs/trust.md)\n"                 \
     "      --preserve-fds N     accepted; descriptors cannot go into a virtual machine\n"                              \
+    "      --verity HASH        dm-verity's root hash of the image that is the root (docs/trust.md)\n"                 \
     "      --no-pivot, --no-new-keyring\n"                                                                             \
     "                           accepted; mean nothing in a virtual machine\n"
 
@@ -59,7 +61,9 @@ static int parse(const struct cli_io *io, int argc, char **argv, bool run, struc
         {"bundle", 'b', OCI_OPTION_TEXT, &c->bundle, NULL},
         {"console-socket", 0, OCI_OPTION_TEXT, &c->console_socket, NULL},
         {"pid-file", 0, OCI_OPTION_TEXT, &c->pid_file, NULL},
+        {"policy", 0, OCI_OPTION_TEXT, &c->policy, NULL},
         {"preserve-fds", 0, OCI_OPTION_NUMBER, &o->preserve_fds, NULL},
+        {"verity", 0, OCI_OPTION_TEXT, &c->verity, NULL},
         {"no-pivot", 0, OCI_OPTION_IGNORED, NULL, NULL},
         {"no-new-keyring", 0, OCI_OPTION_IGNORED, NULL, NULL},
         /* from here on for run alone */

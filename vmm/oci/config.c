@@ -11,11 +11,14 @@
 #include "common/checked.h"
 #include "vmm/oci/json.h"
 #include "vmm/oci/shapes.h"
+#include "vmm/pod/trust.h"
 
 #define CONFIG_BYTES_MAX 65536u
 #define PREFIX           "io.caisson."
 
-static const char *const wish_names[] = {"vps", "memory", "rootfs", "hugepages", "kernel", "cmdline", "policy", NULL};
+static const char *const wish_names[] = {"vps",     "memory", "rootfs", "hugepages", "kernel",
+                                         "cmdline", "policy", "verity", NULL};
+static const char *const kind_names[] = {"p256", "p384", NULL};
 static const char *const hv_names[] = {"auto", "kernel", "soft", NULL};
 
 unsigned oci_wish_find(const char *name)
@@ -55,6 +58,10 @@ struct content {
     bool hugepages, has_wishes;
     char **wishes;
     pb_size_t wishes_count;
+    char *policy, *attest_key, *attest_kind, *attest_node_key, *attest_node_chain;
+    char **policy_keys;
+    pb_size_t policy_keys_count;
+    uint64_t policy_serial;
 };
 
 static const struct oci_member members[] = {
@@ -66,6 +73,13 @@ static const struct oci_member members[] = {
     {OCI_VALUE(struct content, "vps", U32, vps), .min = 1, .max = OCI_VPS_MAX},
     {OCI_VALUE(struct content, "hugepages", BOOL, hugepages)},
     {OCI_LIST(struct content, "annotations", STRINGS, wishes), .max = 64},
+    {OCI_VALUE(struct content, "policy", STRING, policy)},
+    {OCI_LIST(struct content, "policy_keys", STRINGS, policy_keys), .max = POD_TRUST_KEYS_MAX},
+    {OCI_VALUE(struct content, "policy_serial", U64, policy_serial)},
+    {OCI_VALUE(struct content, "attest_key", STRING, attest_key)},
+    {OCI_VALUE(struct content, "attest_kind", STRING, attest_kind), .words = kind_names},
+    {OCI_VALUE(struct content, "attest_node_key", STRING, attest_node_key)},
+    {OCI_VALUE(struct content, "attest_node_chain", STRING, attest_node_chain)},
 };
 static const struct oci_shape shape = {OCI_SHAPE(struct content, members)};
 
@@ -127,6 +141,48 @@ static enum hv_choice find_hv(const char *name)
     return values[i];
 }
 
+/* "generate" is what happens without the property, for those who want to say so. */
+static int take_key(struct oci_reader *r, const char *key, char **from, char **to)
+{
+    if (*from != NULL && strcmp(*from, "generate") == 0)
+        return 0;
+    if (*from != NULL && strncmp(*from, "fd:", 3) == 0) {
+        *to = *from;
+        *from = NULL;
+        return 0;
+    }
+    return take_path(r, key, from, to);
+}
+
+static int take_policy_keys(struct oci_reader *r, struct content *c, struct oci_trust *out)
+{
+    for (size_t i = 0; i < c->policy_keys_count; i++)
+        if (c->policy_keys[i][0] != '/')
+            return oci_refuse(oci_reader_at(r, "policy_keys[%zu]", i),
+                              "it is not absolute; give a path that begins with /");
+    out->policy_keys = c->policy_keys;
+    out->policy_key_count = c->policy_keys_count;
+    c->policy_keys = NULL;
+    c->policy_keys_count = 0;
+    return 0;
+}
+
+static int take_trust(struct oci_reader *r, struct content *c, struct oci_trust *out)
+{
+    int result = take_path(r, "policy", &c->policy, &out->policy);
+    if (result == 0)
+        result = take_policy_keys(r, c, out);
+    if (result == 0)
+        result = take_key(r, "attest_key", &c->attest_key, &out->key);
+    if (result == 0)
+        result = take_key(r, "attest_node_key", &c->attest_node_key, &out->node_key);
+    if (result == 0)
+        result = take_path(r, "attest_node_chain", &c->attest_node_chain, &out->node_chain);
+    out->policy_serial = c->policy_serial;
+    out->key_p384 = c->attest_kind != NULL && strcmp(c->attest_kind, "p384") == 0;
+    return result;
+}
+
 static int take(struct oci_reader *r, json_t *json, struct content *c, struct oci_config *out)
 {
     int result = take_path(r, "kernel", &c->kernel, &out->kernel);
@@ -136,6 +192,8 @@ static int take(struct oci_reader *r, json_t *json, struct content *c, struct oc
         result = take_memory(r, c->memory, &out->memory_bytes);
     if (result == 0)
         result = take_wishes(r, json, c, &out->wishes);
+    if (result == 0)
+        result = take_trust(r, c, &out->trust);
     out->cmdline = c->cmdline;
     c->cmdline = NULL;
     out->vps = c->vps;
@@ -154,6 +212,14 @@ static void release_content(struct content *c)
     for (size_t i = 0; i < c->wishes_count; i++)
         free(c->wishes[i]);
     free(c->wishes);
+    free(c->policy);
+    free(c->attest_key);
+    free(c->attest_kind);
+    free(c->attest_node_key);
+    free(c->attest_node_chain);
+    for (size_t i = 0; i < c->policy_keys_count; i++)
+        free(c->policy_keys[i]);
+    free(c->policy_keys);
 }
 
 static int parse(const char *bytes, size_t size, const char *path, struct oci_config *out, struct err *err)
@@ -223,8 +289,20 @@ int oci_config_load(const char *path, struct oci_config *out, struct err *err)
     return result;
 }
 
+static void release_trust(struct oci_trust *t)
+{
+    free(t->policy);
+    for (size_t i = 0; i < t->policy_key_count; i++)
+        free(t->policy_keys[i]);
+    free(t->policy_keys);
+    free(t->key);
+    free(t->node_key);
+    free(t->node_chain);
+}
+
 void oci_config_release(struct oci_config *config)
 {
+    release_trust(&config->trust);
     free(config->kernel);
     free(config->modules);
     free(config->cmdline);

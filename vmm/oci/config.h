@@ -31,8 +31,20 @@ enum oci_wish {
     OCI_WISH_KERNEL = 1 << 4,
     OCI_WISH_CMDLINE = 1 << 5,
     OCI_WISH_POLICY = 1 << 6,
+    OCI_WISH_VERITY = 1 << 7,
 };
-#define OCI_WISHES_DEFAULT (OCI_WISH_VPS | OCI_WISH_MEMORY | OCI_WISH_ROOTFS | OCI_WISH_HUGEPAGES)
+#define OCI_WISHES_DEFAULT (OCI_WISH_VPS | OCI_WISH_MEMORY | OCI_WISH_ROOTFS | OCI_WISH_HUGEPAGES | OCI_WISH_VERITY)
+
+/* Measurements, evidence and launch policies: docs/trust.md. Paths but for "fd:N". */
+struct oci_trust {
+    char *policy; /* of pods whose bundle names none; NULL: none */
+    char **policy_keys;
+    size_t policy_key_count;
+    uint64_t policy_serial;
+    char *key;     /* NULL: one is made for each pod */
+    bool key_p384; /* one that is made is on P-384, else P-256 */
+    char *node_key, *node_chain;
+};
 
 /* oci_config_release ends it. */
 struct oci_config {
@@ -44,6 +56,7 @@ struct oci_config {
     bool hugepages;
     struct hv_request hv; /* its strings belong to this struct */
     unsigned wishes;      /* enum oci_wish, or-ed */
+    struct oci_trust trust;
 };
 
 /*

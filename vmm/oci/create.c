@@ -119,8 +119,10 @@ static int make_plan(struct creation *k, struct err *err)
                                              .spec = &k->spec,
                                              .config = &k->config,
                                              .rootfs = r->rootfs,
+                                             .verity = r->verity,
                                              .memory_bytes = r->memory_bytes,
                                              .vps = r->vps,
+                                             .policy = r->policy,
                                              .find_process = find_process,
                                              .ctx = k};
     int code = oci_config_load(NULL, &k->config, err);

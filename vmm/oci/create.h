@@ -28,9 +28,11 @@ struct oci_create {
     const char *pid_file;       /* path, or NULL */
     unsigned preserve_fds;
     enum oci_rootfs rootfs;
+    const char *verity;    /* root hash of the image that is the root; NULL: as the bundle says */
     uint64_t memory_bytes; /* of the pod; 0: as the bundle says */
     uint32_t vps;
     const char *kernel; /* NULL: as configured */
+    const char *policy; /* file of the launch policy; NULL: as the bundle or the configuration says */
 };
 
 /* Make a container and leave it created. 0, or a negative errno with *err and nothing left. */

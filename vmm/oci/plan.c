@@ -97,6 +97,11 @@ int oci_plan_storage(grpc_Storage **list, pb_size_t *count, const char *driver, 
     return ok ? 0 : -ENOMEM;
 }
 
+int oci_plan_driver_option(grpc_Storage *s, const char *text)
+{
+    return add_text(&s->driver_options, &s->driver_options_count, text);
+}
+
 /* ---- Paths of the bundle ---- */
 
 static char *path_of(int fd)

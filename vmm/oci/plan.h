@@ -34,6 +34,7 @@
 
 #include "agent.pb.h"
 #include "common/err.h"
+#include "common/verity.h"
 #include "vmm/oci/config.h"
 #include "vmm/oci/notes.h"
 #include "vmm/oci/spec.h"
@@ -69,7 +70,9 @@ struct oci_export {
 struct oci_disk {
     char *path; /* absolute, symbolic links resolved; NULL: none */
     char serial[OCI_SERIAL_NAME_MAX + 1];
-    const char *fstype; /* "erofs", "ext4", "squashfs" */
+    const char *fstype;                    /* "erofs", "ext4", "squashfs" */
+    char root_hash[VERITY_ROOT_CHARS + 1]; /* of dm-verity; "": the guest believes the disk */
+    uint64_t verity_offset;                /* of the superblock in the image */
 };
 
 struct oci_plan_request {
@@ -77,8 +80,10 @@ struct oci_plan_request {
     const struct oci_spec *spec; /* borrowed during the call */
     const struct oci_config *config;
     enum oci_rootfs rootfs; /* an option; beats the annotation */
+    const char *verity;     /* an option: root hash of the image, beats the annotation; NULL: none */
     uint64_t memory_bytes;  /* an option for the size of the pod; 0: none */
     uint32_t vps;
+    const char *policy; /* an option: file of the launch policy; NULL: as the annotation or the configuration says */
     /*
      * For members of a pod: the container of that pod which a process of the host stands for. False: none. NULL: there
      * are no others.
@@ -97,7 +102,7 @@ struct oci_plan {
     uint32_t vps;
     uint64_t memory_bytes;
     bool hugepages;
-    char *policy; /* io.caisson.policy, or NULL */
+    char *policy; /* file of the launch policy, or NULL */
     char *netns;  /* absolute path of the network namespace to attach to, or NULL: loopback only */
     struct oci_disk disk;
     grpc_CreateSandboxRequest create_sandbox;
@@ -112,8 +117,8 @@ struct oci_plan {
 
 /*
  * Make the plan. out: written whole; on failure it holds nothing. 0, or with *err naming the property: -ENOENT: a
- * source or the root vanished; -EACCES, -ELOOP, -ENOTDIR: from opening it; -EOPNOTSUPP: a pod cannot have it; -EPERM:
- * the configuration does not allow the annotation; -EINVAL; -ENOMEM; -EMFILE.
+ * source or the root vanished; -EACCES, -ELOOP, -ENOTDIR: from opening it; -EOPNOTSUPP: a pod, or this build, cannot
+ * have it; -EPERM: the configuration does not allow the annotation; -EINVAL; -ENOMEM; -EMFILE.
  * Missing mount points of a read-only shared root are made in it, as runc does, inside the root whatever its symbolic
  * links say; that is the only thing this function changes on the host.
  */

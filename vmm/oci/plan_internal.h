@@ -39,6 +39,8 @@ int oci_plan_export(const struct oci_planner *p, const char *name, bool read_onl
 /* One more file system for the guest to mount. All texts are copied; options: ended by NULL. */
 int oci_plan_storage(grpc_Storage **list, pb_size_t *count, const char *driver, const char *source, const char *fstype,
                      const char *mount_point, const char *const *options);
+/* One more of its driver_options, copied. 0 or -ENOMEM. */
+int oci_plan_driver_option(grpc_Storage *s, const char *text);
 
 /* Parts of oci_plan_make, each 0 or with the error filled in. */
 int oci_plan_root(const struct oci_planner *p, struct oci_found *root);

@@ -207,10 +207,22 @@ static const char *const own_types[] = {
     "debugfs", "securityfs", "tracefs", "configfs", "hugetlbfs", "binfmt_misc", "bpf",     "pstore",   "fusectl",
 };
 
+/* What the pod's agent has for containers: evidence and secrets. The guest's part knows where it is. */
+static int check_trust(const struct oci_planner *p, const grpc_Mount *m, size_t index)
+{
+    char property[48];
+    if (m->source != NULL && strcmp(m->source, "trust") == 0)
+        return 0;
+    return oci_plan_fail(p, -EINVAL, property_of(property, index),
+                         "'%.40s' is not what type caisson has; it is 'trust'", m->source != NULL ? m->source : "");
+}
+
 static int check_type(const struct oci_planner *p, const grpc_Mount *m, size_t index)
 {
     char property[48];
     const char *type = m->type != NULL ? m->type : "";
+    if (strcmp(type, "caisson") == 0)
+        return check_trust(p, m, index);
     for (size_t i = 0; i < sizeof own_types / sizeof own_types[0]; i++) {
         if (strcmp(type, own_types[i]) == 0)
             return 0;

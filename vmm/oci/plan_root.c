@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "vmm/oci/check.h"
 #include "vmm/oci/plan_internal.h"
+#include "vmm/verity.h"
 
 /* ---- Images: what the first bytes say, and nothing else ---- */
 
@@ -47,21 +48,52 @@ static const char *recognise(const uint8_t head[IMAGE_HEAD_BYTES], bool *two)
     return fstype;
 }
 
-static int read_head(const struct oci_planner *p, const struct oci_found *found, uint8_t head[IMAGE_HEAD_BYTES])
+static int read_head(const struct oci_planner *p, int fd, const struct oci_found *found, uint8_t head[IMAGE_HEAD_BYTES])
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", found->fd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    ssize_t n = fd >= 0 ? pread(fd, head, IMAGE_HEAD_BYTES, 0) : -1;
-    int code = -errno;
-    if (fd >= 0)
-        close(fd);
+    ssize_t n = pread(fd, head, IMAGE_HEAD_BYTES, 0);
     if (n < 0)
-        return oci_plan_fail(p, code, "root.path", "'%.100s': %s; let it be read", found->path, strerror(-code));
+        return oci_plan_fail(p, -errno, "root.path", "'%.100s': %s; let it be read", found->path, strerror(errno));
     if ((size_t)n < IMAGE_HEAD_BYTES)
         return oci_plan_fail(p, -EINVAL, "root.path", "'%.100s' is too short for an image of a file system; give one",
                              found->path);
     return 0;
+}
+
+/* Only what is said to be verified has to look like it. */
+static int look_at_tree(const struct oci_planner *p, int fd, const struct oci_found *found)
+{
+    struct oci_disk *disk = &p->plan->disk;
+    struct verity_super super;
+    const char *why;
+    if (!CONFIG_VERITY || disk->root_hash[0] == '\0')
+        return 0;
+    int result = verity_image_look(fd, &disk->verity_offset, &super, &why);
+    return result == 0
+               ? 0
+               : oci_plan_fail(p, result, "root.path",
+                               "'%.100s' cannot be verified: %s; make it with scripts/verity-image", found->path, why);
+}
+
+/* A verified device has sectors of 4096 bytes, and no file system of ours blocks smaller than sectors. */
+static bool has_small_blocks(const char *fstype, const uint8_t head[IMAGE_HEAD_BYTES])
+{
+    if (strcmp(fstype, "erofs") == 0)
+        return head[1036] < 12;                                             /* blkszbits */
+    return strcmp(fstype, "ext4") == 0 && bytes_load_le32(head + 1048) < 2; /* s_log_block_size, from 1024 on */
+}
+
+static int look_at_image(const struct oci_planner *p, const struct oci_found *found, uint8_t head[IMAGE_HEAD_BYTES])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", found->fd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return oci_plan_fail(p, -errno, "root.path", "'%.100s': %s; let it be read", found->path, strerror(errno));
+    int result = read_head(p, fd, found, head);
+    if (result == 0)
+        result = look_at_tree(p, fd, found);
+    close(fd);
+    return result;
 }
 
 /* Only a regular file becomes a disk: never a folder that is empty, nor a device of the host (CVE-2026-24054). */
@@ -76,13 +108,18 @@ static int plan_disk(const struct oci_planner *p, struct oci_found *found)
     if (!S_ISREG(found->st.st_mode))
         return oci_plan_fail(p, -EINVAL, "root.path", "'%.100s' is no regular file; give an image of a file system",
                              found->path);
-    int result = read_head(p, found, head);
+    int result = look_at_image(p, found, head);
     if (result != 0)
         return result;
     disk->fstype = recognise(head, &two);
     if (disk->fstype == NULL || two)
         return oci_plan_fail(p, -EINVAL, "root.path", "'%.100s' is %s; give one of erofs, ext4 or squashfs",
                              found->path, two ? "more than one file system at once" : "no file system that is known");
+    if (disk->root_hash[0] != '\0' && has_small_blocks(disk->fstype, head))
+        return oci_plan_fail(p, -EINVAL, "root.path",
+                             "'%.100s' cannot be verified: its file system has blocks smaller than 4096 bytes; make it "
+                             "with larger ones (mkfs.ext4 -b 4096)",
+                             found->path);
     snprintf(disk->serial, sizeof disk->serial, "r%s", p->word);
     disk->path = found->path;
     found->path = NULL;
@@ -118,6 +155,21 @@ static int add_overlay(const struct oci_planner *p, const char *lower)
     return result;
 }
 
+/* The last storage is that of the disk. */
+static int add_verity(const struct oci_planner *p)
+{
+    const struct oci_disk *disk = &p->plan->disk;
+    grpc_CreateContainerRequest *c = &p->plan->create_container;
+    grpc_Storage *s = &c->storages[c->storages_count - 1];
+    char root[VERITY_ROOT_CHARS + 16], offset[40];
+    if (disk->root_hash[0] == '\0')
+        return 0;
+    snprintf(root, sizeof root, "verity_root=%s", disk->root_hash);
+    snprintf(offset, sizeof offset, "verity_offset=%llu", (unsigned long long)disk->verity_offset);
+    int result = oci_plan_driver_option(s, root);
+    return result == 0 ? oci_plan_driver_option(s, offset) : result;
+}
+
 static int plan_image(const struct oci_planner *p, struct oci_found *found)
 {
     /* The journal of an ext4 that was not unmounted cannot be replayed on a disk that is read-only. */
@@ -130,6 +182,8 @@ static int plan_image(const struct oci_planner *p, struct oci_found *found)
     snprintf(source, sizeof source, "serial=%s", p->plan->disk.serial);
     snprintf(point, sizeof point, OCI_GUEST_STORAGE "/%s-i", p->word);
     result = add_storage(p, "blk", source, p->plan->disk.fstype, point, ext4 ? journal : plain);
+    if (result == 0)
+        result = add_verity(p);
     return result == 0 ? add_overlay(p, point) : result;
 }
 
@@ -173,11 +227,36 @@ static int find_kind(const struct oci_planner *p, enum oci_rootfs *kind)
     return 0;
 }
 
+/* Which root hash the image is to have, if any. */
+static int find_root_hash(const struct oci_planner *p, enum oci_rootfs kind)
+{
+    static const char key[] = "io.caisson.verity";
+    const char *text = oci_annotation(p->request->spec, key), *option = p->request->verity;
+    const char *name = option != NULL ? "--verity" : key;
+    if (text != NULL && (p->request->config->wishes & OCI_WISH_VERITY) == 0)
+        return oci_plan_fail(p, -EPERM, key, "the configuration does not let bundles set this; take it out");
+    text = option != NULL ? option : text;
+    if (text == NULL)
+        return 0;
+    if (!CONFIG_VERITY)
+        return oci_plan_fail(p, -EOPNOTSUPP, name, "this build has no verified images; use one with CONFIG_VERITY");
+    if (!verity_root_is_valid(text))
+        return oci_plan_fail(p, -EINVAL, name, "'%.70s' is no root hash; give 64 hexadecimal digits in lower case",
+                             text);
+    if (kind != OCI_ROOTFS_IMAGE)
+        return oci_plan_fail(p, -EINVAL, name,
+                             "only an image can be verified; give one as root.path, and io.caisson.rootfs=image");
+    memcpy(p->plan->disk.root_hash, text, VERITY_ROOT_CHARS);
+    return 0;
+}
+
 int oci_plan_root(const struct oci_planner *p, struct oci_found *root)
 {
     struct oci_found found;
     enum oci_rootfs kind;
     int result = find_kind(p, &kind);
+    if (result == 0)
+        result = find_root_hash(p, kind);
     if (result == 0)
         result = oci_plan_find(p, "root.path", p->guest->Root.Path, &found);
     if (result != 0)

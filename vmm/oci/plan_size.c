@@ -273,13 +273,19 @@ static int plan_hugepages(const struct oci_planner *p)
     return 0;
 }
 
+/* An option beats the annotation, and that the configuration; whose keys count is for the configuration alone. */
 static int plan_policy(const struct oci_planner *p)
 {
-    const char *text;
-    int result = find_wish(p, "io.caisson.policy", &text);
-    if (result == 0 && text != NULL && !oci_plan_set(&p->plan->policy, text))
-        return no_memory(p);
-    return result;
+    const char *path;
+    int result = find_wish(p, "io.caisson.policy", &path);
+    if (result == 0 && path != NULL && path[0] != '/')
+        return oci_plan_fail(p, -EINVAL, "io.caisson.policy",
+                             "'%.100s' is not absolute; give a path that begins with /", path);
+    if (p->request->policy != NULL)
+        path = p->request->policy;
+    else if (path == NULL)
+        path = p->request->config->trust.policy;
+    return result != 0 || path == NULL || oci_plan_set(&p->plan->policy, path) ? result : no_memory(p);
 }
 
 int oci_plan_size(const struct oci_planner *p)

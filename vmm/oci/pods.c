@@ -104,31 +104,51 @@ static void add_nets(struct io_config *io, const struct pod_net *net)
 static void add_disk(struct io_config *io, const struct oci_disk *disk)
 {
     if (disk->path != NULL)
-        io->disks[io->disk_count++] =
-            (struct io_disk){.path = disk->path, .serial = disk->serial, .read_only = true, .queues = 1};
+        io->disks[io->disk_count++] = (struct io_disk){.path = disk->path,
+                                                       .serial = disk->serial,
+                                                       .read_only = true,
+                                                       .root_hash = disk->root_hash[0] != '\0' ? disk->root_hash : NULL,
+                                                       .queues = 1};
+}
+
+static struct pod_trust_config trust_of(const struct oci_plan *plan, const struct oci_trust *t)
+{
+    return (struct pod_trust_config){.policy = plan->policy,
+                                     .policy_keys = (const char *const *)t->policy_keys,
+                                     .policy_key_count = t->policy_key_count,
+                                     .policy_serial = t->policy_serial,
+                                     .key = t->key,
+                                     .key_kind = t->key_p384 ? KEY_P384 : KEY_P256,
+                                     .node_key = t->node_key,
+                                     .node_chain = t->node_chain};
+}
+
+void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *config, struct pod_config *out)
+{
+    *out = (struct pod_config){.id = plan->sandbox,
+                               .kernel = plan->kernel,
+                               .modules = plan->modules,
+                               .cmdline = plan->cmdline,
+                               .vps = plan->vps,
+                               .memory_bytes = plan->memory_bytes,
+                               .hugepages = plan->hugepages,
+                               .hv = config->hv,
+                               .trust = trust_of(plan, &config->trust)};
+    add_disk(&out->io, &plan->disk);
 }
 
 static int spawn(const struct cli_io *io, const char *folder, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, const struct pod_net *net,
                  struct err *err)
 {
-    char id[POD_ID_MAX];
-    snprintf(id, sizeof(id), "%s", plan->sandbox);
-    struct pod_config cfg = {.id = id,
-                             .folder = folder,
-                             .kernel = plan->kernel,
-                             .modules = plan->modules,
-                             .cmdline = plan->cmdline,
-                             .vps = plan->vps,
-                             .memory_bytes = plan->memory_bytes,
-                             .hugepages = plan->hugepages,
-                             .hv = config->hv,
-                             .enter = oci_pod_cgroup_enter,
-                             .enter_ctx = cgroup,
-                             .log_level = io->global != NULL && io->global->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO};
-    add_nets(&cfg.io, net);
-    add_disk(&cfg.io, &plan->disk);
+    struct pod_config cfg;
     pid_t pid;
+    oci_pod_describe(plan, config, &cfg);
+    cfg.folder = folder;
+    cfg.enter = oci_pod_cgroup_enter;
+    cfg.enter_ctx = cgroup;
+    cfg.log_level = io->global != NULL && io->global->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    add_nets(&cfg.io, net);
     return pod_spawn(io, &cfg, &pid, err);
 }
 

@@ -20,6 +20,7 @@
 #include "vmm/oci/plan.h"
 #include "vmm/oci/spec.h"
 #include "vmm/oci/state.h"
+#include "vmm/pod/pod.h"
 
 #define OCI_POD_DIAL_MS 10000u
 #define OCI_POD_CALL_MS 60000u
@@ -44,6 +45,12 @@ int oci_pod_cgroup_remove(struct oci_pod_cgroup *cgroup, struct err *err);
 void oci_pod_cgroup_release(struct oci_pod_cgroup *cgroup);
 /* For pod_config.enter and oci_proxy_config.enter: ctx is a struct oci_pod_cgroup. */
 int oci_pod_cgroup_enter(void *ctx, struct err *err);
+
+/*
+ * The machine of a plan's pod, as oci_pod_make makes it, without the cards of its network namespace, which are not
+ * there before it is attached. All strings are borrowed from plan and config.
+ */
+void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *config, struct pod_config *out);
 
 /*
  * Make the pod of a plan: network, process, and what the agent is told first. folder: absolute, of the container that

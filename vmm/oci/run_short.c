@@ -19,7 +19,7 @@
 #define CPUS_MAX     16
 
 struct short_options {
-    const char *rootfs, *memory, *kernel, *net_ns, *cwd, *hostname;
+    const char *rootfs, *verity, *memory, *kernel, *net_ns, *cwd, *hostname;
     int64_t cpus;
     struct oci_list env;
     bool tty, no_tty, read_only, overlay;
@@ -127,6 +127,7 @@ static int parse(const struct cli_io *io, int argc, char **argv, struct short_op
         {"cwd", 0, OCI_OPTION_TEXT, &o->cwd, NULL},         {"tty", 't', OCI_OPTION_FLAG, &o->tty, NULL},
         {"no-tty", 0, OCI_OPTION_FLAG, &o->no_tty, NULL},   {"ro", 0, OCI_OPTION_FLAG, &o->read_only, NULL},
         {"overlay", 0, OCI_OPTION_FLAG, &o->overlay, NULL}, {"hostname", 0, OCI_OPTION_TEXT, &o->hostname, NULL},
+        {"verity", 0, OCI_OPTION_TEXT, &o->verity, NULL},
     };
     int code = oci_args_parse(io, argc, argv, options, sizeof(options) / sizeof(options[0]), false, 0, -1, &o->command);
     if (code == CLI_EXIT_OK && o->command.count == 0)
@@ -145,6 +146,7 @@ static int fill_request(const struct cli_io *io, const char *command, const stru
     request->memory_bytes = (uint64_t)memory;
     request->vps = (uint32_t)o->cpus;
     request->kernel = o->kernel;
+    request->verity = o->verity;
     return CLI_EXIT_OK;
 }
 

@@ -14,6 +14,7 @@
 #define RUN_SHORT_OPTIONS                                                                                              \
     "A container without a bundle:\n"                                                                                  \
     "      --rootfs PATH        folder, or image of a file system (EROFS, ext4, squashfs), for its root\n"             \
+    "      --verity HASH        dm-verity's root hash of the image that is the root (docs/trust.md)\n"                 \
     "      --memory SIZE        of the virtual machine, such as 512M or 2G\n"                                          \
     "      --cpus N             virtual processors\n"                                                                  \
     "      --kernel FILE        instead of the configured one\n"                                                       \

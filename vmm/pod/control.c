@@ -116,8 +116,34 @@ static int wait_for(int fd, uint64_t deadline_ms)
     }
 }
 
-/* One answer as a string of the heap, its length in *n. */
-static int receive(int fd, uint64_t deadline_ms, char **out, size_t *n)
+/* The descriptor that came along, if there is one. */
+static int taken_fd(struct msghdr *m)
+{
+    int fd = -1;
+    struct cmsghdr *h = CMSG_FIRSTHDR(m);
+    if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(fd)))
+        memcpy(&fd, CMSG_DATA(h), sizeof(fd));
+    return fd;
+}
+
+/* passed: gets a descriptor, or -1; NULL: none is wanted, and the kernel closes what comes. */
+static ssize_t receive_message(int fd, char *text, size_t size, int *passed)
+{
+    union control control;
+    struct iovec iov = {.iov_base = text, .iov_len = size};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (passed != NULL) {
+        m.msg_control = control.bytes;
+        m.msg_controllen = sizeof(control.bytes);
+    }
+    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    if (passed != NULL)
+        *passed = n > 0 ? taken_fd(&m) : -1;
+    return n;
+}
+
+/* One answer as a string of the heap, its length in *n. passed: as above. */
+static int receive(int fd, uint64_t deadline_ms, char **out, size_t *n, int *passed)
 {
     int code = wait_for(fd, deadline_ms);
     if (code < 0)
@@ -132,7 +158,7 @@ static int receive(int fd, uint64_t deadline_ms, char **out, size_t *n)
     char *text = malloc((size_t)size + 1);
     if (text == NULL)
         return -ENOMEM;
-    ssize_t got = recv(fd, text, (size_t)size, 0);
+    ssize_t got = receive_message(fd, text, (size_t)size, passed);
     if (got <= 0) {
         free(text);
         return got < 0 ? -errno : -ECONNRESET;
@@ -174,8 +200,9 @@ static int judge(const char *text, size_t n, json_t **out, struct err *err)
     return code;
 }
 
-/* passed: a descriptor, or -1. out: the answer, or NULL. */
-static int ask(int fd, const struct pod_request *r, int passed, unsigned seconds, json_t **out, struct err *err)
+/* passed: a descriptor, or -1. out: the answer, or NULL. got: gets a descriptor, or -1; NULL: none is wanted. */
+static int ask_for(int fd, const struct pod_request *r, int passed, unsigned seconds, json_t **out, int *got,
+                   struct err *err)
 {
     char request[POD_REQUEST_BYTES], *text = NULL;
     size_t size = 0;
@@ -184,12 +211,17 @@ static int ask(int fd, const struct pod_request *r, int passed, unsigned seconds
     if (n < 0)
         return n;
     int code = send_request(fd, request, (size_t)n, passed);
-    code = code < 0 ? code : receive(fd, deadline, &text, &size);
+    code = code < 0 ? code : receive(fd, deadline, &text, &size, got);
     if (code < 0)
         return fail(err, code, "ask the pod's process", request);
     code = judge(text, size, out, err);
     free(text);
     return code;
+}
+
+static int ask(int fd, const struct pod_request *r, int passed, unsigned seconds, json_t **out, struct err *err)
+{
+    return ask_for(fd, r, passed, seconds, out, NULL, err);
 }
 
 /* ---- Requests ---- */
@@ -241,7 +273,7 @@ int pod_control_stop(int fd, struct err *err)
     size_t n;
     if (code < 0)
         return code;
-    code = receive(fd, deadline, &text, &n);
+    code = receive(fd, deadline, &text, &n, NULL);
     free(text);
     return code == -ETIMEDOUT ? fail(err, code, "wait for the end of the pod's process", NULL) : 0;
 }
@@ -250,4 +282,28 @@ int pod_control_status(int fd, json_t **out, struct err *err)
 {
     const struct pod_request r = {.verb = POD_STATUS};
     return ask(fd, &r, -1, POD_CONTROL_SECONDS, out, err);
+}
+
+int pod_control_quote(int fd, const uint8_t *nonce, size_t n, bool bind, json_t **out, int *files, struct err *err)
+{
+    static const struct err_context broken = {.attempted = "read the answer of the pod's process",
+                                              .what_to_do = "look whether it is of another version of caisson"};
+    static const struct err_context bad = {.attempted = "ask for evidence", .what_to_do = "give 8 to 64 bytes"};
+    struct pod_request r = {.verb = POD_QUOTE, .nonce_bytes = n, .bind = bind};
+    if (n < POD_NONCE_MIN || n > POD_NONCE_MAX)
+        return err_fail_because(err, -EINVAL, &bad, "a nonce has no %zu bytes", n);
+    memcpy(r.nonce, nonce, n);
+    *files = -1;
+    *out = NULL;
+    int code = ask_for(fd, &r, -1, POD_CONTROL_SECONDS, out, files, err);
+    if (code == 0 && *files < 0)
+        code = err_fail_because(err, -EBADMSG, &broken, "there are no files with it");
+    if (code == 0)
+        return 0;
+    json_decref(*out);
+    if (*files >= 0)
+        close(*files);
+    *out = NULL;
+    *files = -1;
+    return code;
 }

@@ -11,6 +11,8 @@
  *     hold CONTAINER [EXEC]    this connection stands for a process in the guest
  *     done                     that process has ended: closing the connection means nothing any more
  *     stop
+ *     quote NONCE plain|bound  evidence (vmm/attest/evidence.h), bound to the agent's key or not. NONCE: hexadecimal.
+ *                              The answer has sizes by name of file, and one descriptor of all bytes in that order
  *
  * The answer is a JSON object, {"ok":true,...} or {"ok":false,"error":"..."}.
  *
@@ -22,6 +24,8 @@
 #define CAISSON_VMM_POD_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -51,5 +55,11 @@ int pod_control_stop(int fd, struct err *err);
 
 /* What pod.json says, and its exports. *out is the caller's to release (json_decref). */
 int pod_control_status(int fd, json_t **out, struct err *err);
+
+/*
+ * Evidence for a nonce of 8 to 64 bytes. *out: the answer, with "files": names and sizes; *files: their bytes, sealed
+ * memory; both are the caller's to end.
+ */
+int pod_control_quote(int fd, const uint8_t *nonce, size_t n, bool bind, json_t **out, int *files, struct err *err);
 
 #endif

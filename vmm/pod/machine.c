@@ -8,10 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/pod/pod_internal.h"
+#include "vmm/trust/machine.h"
 
 /* ---- What the guest says ---- */
 
@@ -30,53 +31,11 @@ static void on_panic(void *ctx)
 
 /* ---- Building ---- */
 
-/* What every pod has, besides what it was asked for. */
-static int add_devices(struct pod *p, struct err *err)
-{
-    static const struct err_context context = {.attempted = "give the pod its devices",
-                                               .what_to_do = "share fewer folders by io_config"};
-    struct io_config *io = &p->devices;
-    *io = p->cfg->io;
-    if (io->share_count == IO_SHARES_MAX)
-        return err_fail_because(err, -ENOSPC, &context, "there are %u shares, and none is left for exports",
-                                IO_SHARES_MAX);
-    io->shares[io->share_count++] =
-        (struct io_share){.tag = POD_EXPORTS_TAG, .exports = true, .cache = IO_CACHE_AUTO, .queues = 1};
-    io->vsock = (struct io_vsock){
-        .path = p->vsock_path, .cid = POD_GUEST_CID, .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
-    io->rng = true;
-    /* Registers of a device that is left out would still be described. */
-    io->balloon = io->balloon_optional = CONFIG_VIRTIO_PCI && !p->cfg->hugepages;
-    return 0;
-}
-
-static char *kernel_words(const struct pod *p, struct err *err)
-{
-    static const struct err_context context = {.attempted = "build kernel command line",
-                                               .what_to_do = "free memory on the host"};
-    const char *more = p->cfg->cmdline;
-    char *words = NULL;
-    if (asprintf(&words, POD_WORDS_KERNEL "%s%s", more == NULL ? "" : " ", more == NULL ? "" : more) >= 0)
-        return words;
-    (void)err_fail(err, -ENOMEM, &context);
-    return NULL;
-}
-
 static int make_image(struct pod *p, struct err *err)
 {
-    char *words = kernel_words(p, err);
-    if (words == NULL)
-        return -ENOMEM;
-    const struct launch_config cfg = {.kernel = p->cfg->kernel,
-                                      .modules = p->cfg->modules,
-                                      .cmdline = words,
-                                      .memory_bytes = p->cfg->memory_bytes,
-                                      .vps = p->cfg->vps,
-                                      .io = &p->devices};
-    int code = launch_load(&p->launch, &cfg, err);
-    code = code != 0 ? code : launch_build(&p->launch, &cfg, err);
-    free(words);
-    return code;
+    int code = pod_shape_make(p->cfg, p->vsock_path, p->files.policy, p->files.policy_bytes, &p->shape, err);
+    code = code != 0 ? code : launch_load(&p->launch, &p->shape.launch, err);
+    return code != 0 ? code : launch_build(&p->launch, &p->shape.launch, err);
 }
 
 static int open_hypervisor(struct pod *p, struct err *err)
@@ -95,25 +54,68 @@ static int open_hypervisor(struct pod *p, struct err *err)
     return code;
 }
 
+static int build_vm(struct pod *p, struct err *err)
+{
+    const struct vm_config cfg = {.vps = p->cfg->vps,
+                                  .hugepages = p->cfg->hugepages,
+                                  .image = &p->launch.image,
+                                  .kernel = &p->launch.kernel,
+                                  .console = {.output = on_console, .ctx = p},
+                                  .console_virtio = {.output = on_console, .ctx = p},
+                                  .panicked = on_panic,
+                                  .panicked_ctx = p,
+                                  .io = &p->shape.io,
+                                  .log = &p->log};
+    int code = vm_build(&p->vm, &cfg, &p->hv.port, err);
+    p->built = code == 0;
+    return code;
+}
+
+/* ---- Measuring ---- */
+
+/* A policy that was good when its file was read may have run out since, in a queue of starting pods. */
+static int judge(const struct pod *p, const struct trust_machine *m, struct err *err)
+{
+    const struct policy_machine machine = trust_machine_for_policy(m);
+    int code = policy_judge_time(p->files.parsed, (int64_t)time(NULL), err);
+    return code != 0 ? code : policy_judge_machine(p->files.parsed, &machine, err);
+}
+
+static bool permits_debug(const struct pod *p)
+{
+    return !CONFIG_LAUNCH_POLICY || p->files.parsed == NULL || policy_debug(p->files.parsed);
+}
+
+/* The policy's word comes first: of what it does not permit, nothing is left behind but the reason. */
+static int measure_machine(struct pod *p, const struct trust_machine *m, struct err *err)
+{
+    const struct pod_trust_setup setup = {.folder = p->folder, .id = p->id, .debug = permits_debug(p)};
+    int code = CONFIG_LAUNCH_POLICY && p->files.parsed != NULL ? judge(p, m, err) : 0;
+    code = code != 0 ? code : pod_trust_new(&setup, &p->trust, err);
+    if (code == 0)
+        code =
+            trust_machine_measure(m, p->files.policy, p->files.policy_bytes, setup.debug, pod_trust_log(p->trust), err);
+    code = code != 0 ? code : pod_trust_keep_log(p->trust, err);
+    return code != 0 ? code : pod_trust_listen(p->trust, err);
+}
+
+static int measure(struct pod *p, struct err *err)
+{
+    struct trust_machine m;
+    int code = trust_machine_describe(&m, &p->launch, &p->shape.launch, p->hv.soft, err);
+    code = code != 0 ? code : measure_machine(p, &m, err);
+    trust_machine_fini(&m);
+    return code;
+}
+
 int pod_machine_build(struct pod *p, struct err *err)
 {
-    int code = add_devices(p, err);
-    code = code != 0 ? code : make_image(p, err);
+    int code = make_image(p, err);
     code = code != 0 ? code : open_hypervisor(p, err);
-    if (code == 0) {
-        const struct vm_config cfg = {.vps = p->cfg->vps,
-                                      .hugepages = p->cfg->hugepages,
-                                      .image = &p->launch.image,
-                                      .kernel = &p->launch.kernel,
-                                      .console = {.output = on_console, .ctx = p},
-                                      .console_virtio = {.output = on_console, .ctx = p},
-                                      .panicked = on_panic,
-                                      .panicked_ctx = p,
-                                      .io = &p->devices,
-                                      .log = &p->log};
-        code = vm_build(&p->vm, &cfg, &p->hv.port, err);
-        p->built = code == 0;
-    }
+    code = code != 0 ? code : build_vm(p, err);
+    /* Last, as the digests are being made meanwhile; no instruction has run yet. */
+    if (code == 0 && CONFIG_MEASURE)
+        code = measure(p, err);
     launch_fini(&p->launch);
     return code;
 }
@@ -143,5 +145,6 @@ void pod_machine_end(struct pod *p)
     if (p->hv.port.ops != NULL)
         p->io->hv->close(&p->hv);
     launch_fini(&p->launch);
+    pod_shape_fini(&p->shape);
     p->built = false;
 }

@@ -15,13 +15,14 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/pod/pod_internal.h"
 #include "vmm/pod/title.h"
 
 #define SPARE_SECONDS 30u /* beyond the guest's time: for building the machine, and for the end */
-#define KEEP_MAX      (2u + IO_NETS_MAX * IO_QUEUES_MAX)
+#define KEEP_MAX      (4u + IO_NETS_MAX * IO_QUEUES_MAX)
 
 /* ---- The pod process ---- */
 
@@ -31,6 +32,10 @@ static unsigned kept_descriptors(const struct pod *p, int keep[KEEP_MAX])
     const struct io_config *io = &p->cfg->io;
     keep[count++] = p->folder;
     keep[count++] = p->parent_fd;
+    if (p->files.key_fd >= 0)
+        keep[count++] = p->files.key_fd;
+    if (p->files.node_key_fd >= 0)
+        keep[count++] = p->files.node_key_fd;
     for (unsigned i = 0; i < io->net_count; i++)
         for (unsigned k = 0; io->nets[i].kind == IO_NET_DESCRIPTOR && k < io->nets[i].pairs; k++)
             keep[count++] = io->nets[i].fds[k];
@@ -74,7 +79,13 @@ static int build(struct pod *p, struct err *err)
     title_set("caisson-pod", p->title);
     code = pod_enter_phase(p, POD_BOOTING, err);
     p->start_ns = pod_now_ns();
-    return code != 0 ? code : pod_machine_start(p, err);
+    code = code != 0 ? code : pod_machine_start(p, err);
+    /* The guest boots meanwhile, and nobody can ask for evidence before this thread serves. */
+    if (code == 0 && CONFIG_ATTEST)
+        code = pod_trust_take_key(p->trust, &p->files, err);
+    if (CONFIG_MEASURE)
+        pod_trust_close(&p->files);
+    return code;
 }
 
 static int run(struct pod *p, struct err *err)
@@ -102,6 +113,9 @@ static void clean_up(struct pod *p)
     pod_guest_fini(&p->guest);
     pod_agent_log_fini(&p->agent_log);
     pod_machine_end(p);
+    if (CONFIG_MEASURE)
+        pod_trust_free(p->trust);
+    p->trust = NULL;
     (void)pod_enter_phase(p, POD_STOPPED, NULL);
 }
 
@@ -214,13 +228,15 @@ static int wait_until_ready(const struct cli_io *io, const struct pod_config *cf
     return result.code;
 }
 
-static struct pod *new_pod(const struct cli_io *io, const struct pod_config *cfg, int folder, int parent_fd)
+static struct pod *new_pod(const struct cli_io *io, const struct pod_config *cfg, const struct pod_trust_files *files,
+                           int folder, int parent_fd)
 {
     struct pod *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return NULL;
     p->io = io;
     p->cfg = cfg;
+    p->files = *files;
     p->folder = folder;
     p->parent_fd = parent_fd;
     p->signal_fd = p->log_file.fd = p->console_file.fd = -1;
@@ -233,10 +249,11 @@ static struct pod *new_pod(const struct cli_io *io, const struct pod_config *cfg
     return p;
 }
 
-static int spawn(const struct cli_io *io, const struct pod_config *cfg, int folder, const int pipe_fds[2], pid_t *pid,
-                 struct err *err)
+/* files: of the child from now on as well; the caller closes its own. */
+static int spawn(const struct cli_io *io, const struct pod_config *cfg, const struct pod_trust_files *files, int folder,
+                 const int pipe_fds[2], pid_t *pid, struct err *err)
 {
-    struct pod *p = new_pod(io, cfg, folder, pipe_fds[1]);
+    struct pod *p = new_pod(io, cfg, files, folder, pipe_fds[1]);
     if (p == NULL)
         return fail(cfg, -ENOMEM, "free memory on the host", err);
     *pid = fork();
@@ -259,21 +276,46 @@ static int open_folder(const struct pod_config *cfg, struct err *err)
     return fd < 0 ? err_fail(err, -errno, &context) : fd;
 }
 
-int pod_spawn(const struct cli_io *io, const struct pod_config *asked, pid_t *pid, struct err *err)
+/* Without measurements there can be no policy either. */
+static int open_files(const struct pod_config *cfg, struct pod_trust_files *files, struct err *err)
 {
-    struct pod_config cfg = *asked;
-    int pipe_fds[2], folder = open_folder(asked, err);
+    const struct err_context context = {.attempted = "use the launch policy",
+                                        .on_what = cfg->trust.policy,
+                                        .what_to_do = "use a build with CONFIG_LAUNCH_POLICY, or name no policy"};
+    *files = (struct pod_trust_files){.key_fd = -1, .node_key_fd = -1};
+    if (CONFIG_MEASURE)
+        return pod_trust_open(&cfg->trust, (int64_t)time(NULL), files, err);
+    return cfg->trust.policy == NULL
+               ? 0
+               : err_fail_because(err, -EOPNOTSUPP, &context, "this build has no launch policies");
+}
+
+static int spawn_in(const struct cli_io *io, const struct pod_config *cfg, const struct pod_trust_files *files,
+                    pid_t *pid, struct err *err)
+{
+    int pipe_fds[2], folder = open_folder(cfg, err);
     if (folder < 0)
         return folder;
-    if (cfg.ready_seconds == 0)
-        cfg.ready_seconds = POD_READY_SECONDS;
     if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
         int code = -errno;
         close(folder);
-        return fail(asked, code, "raise the limit of open files (ulimit -n)", err);
+        return fail(cfg, code, "raise the limit of open files (ulimit -n)", err);
     }
-    int code = spawn(io, &cfg, folder, pipe_fds, pid, err);
+    int code = spawn(io, cfg, files, folder, pipe_fds, pid, err);
     close(pipe_fds[0]);
     close(folder);
+    return code;
+}
+
+int pod_spawn(const struct cli_io *io, const struct pod_config *asked, pid_t *pid, struct err *err)
+{
+    struct pod_config cfg = *asked;
+    struct pod_trust_files files;
+    if (cfg.ready_seconds == 0)
+        cfg.ready_seconds = POD_READY_SECONDS;
+    int code = open_files(&cfg, &files, err);
+    code = code != 0 ? code : spawn_in(io, &cfg, &files, pid, err);
+    if (CONFIG_MEASURE)
+        pod_trust_close(&files);
     return code;
 }

@@ -4,13 +4,16 @@
  * The pod process: one virtual machine for the containers of one pod, which outlives the command that made it.
  *
  *     pod.c          forking it, and waiting until its agent listens
- *     machine.c      files to a boot image to a running machine
+ *     shape.c        what its machine consists of
+ *     machine.c      files to a boot image to a measured, running machine
  *     serve.c        its loop: control connections, signals, the machine's end, the guest's agent
  *     control.c      the other end of the control socket, for commands
  *     console_log.c  what the guest prints: kept, bounded, watched for the steps of its start
+ *     trust*.c       measurements, the key that signs them, and what the guest adds to them
  *
- * In its folder are the sockets pod.sock (control) and vsock (to the guest: docs/io.md), the files console.log (what
- * the guest printed), pod.log (what the agent and the pod process said) and pod.json (what it is and how far it got).
+ * In its folder are the sockets pod.sock (control), vsock (to the guest: docs/io.md) and vsock_1026 (from it: trust.h),
+ * the files console.log (what the guest printed), pod.log (what the agent and the pod process said), pod.json (what it
+ * is and how far it got) and eventlog.bin (what was measured).
  * When it ends, the files remain and the sockets do not. docs/pod.md says who does what.
  */
 #ifndef CAISSON_VMM_POD_POD_H
@@ -24,6 +27,7 @@
 #include "vmm/cli.h"
 #include "vmm/hv.h"
 #include "vmm/io.h"
+#include "vmm/pod/trust.h"
 
 #define POD_AGENT_PORT  1024u
 #define POD_LOG_PORT    1025u
@@ -55,6 +59,7 @@ struct pod_config {
     int (*enter)(void *ctx, struct err *err); /* called in the new process before anything is built; NULL: nothing */
     void *enter_ctx;
     int log_level; /* enum log_level, for pod.log */
+    struct pod_trust_config trust;
 };
 
 #define POD_READY_SECONDS 60u
@@ -66,7 +71,8 @@ struct pod_config {
  *
  * 0 with *pid: a child of the caller. Otherwise -errno, with the reason in *err: what the host refused, or how the
  * guest ended, the phase it had reached and its last lines on the console; the process has ended and been reaped, and
- * pod.json tells the same. One thread; the caller's other threads are not in the new process, so there should be none.
+ * pod.json tells the same. What a launch policy does not permit is -EACCES, and no guest has run. One thread; the
+ * caller's other threads are not in the new process, so there should be none.
  */
 int pod_spawn(const struct cli_io *io, const struct pod_config *cfg, pid_t *pid, struct err *err);
 

@@ -16,17 +16,14 @@
 #include "vmm/pod/log_file.h"
 #include "vmm/pod/pod.h"
 #include "vmm/pod/server.h"
+#include "vmm/pod/shape.h"
+#include "vmm/pod/trust.h"
 #include "vmm/vm.h"
 
 #define POD_NS_PER_S   UINT64_C(1000000000)
 #define POD_TAIL_LINES 20u
 #define POD_TAIL_BYTES 3072u
 #define POD_KILLS_MAX  1024u
-/*
- * Behind the default words (docs/boot.md): warnings and worse are shown, for who looks for the reason of a failure. No
- * tracefs is filled, which no container sees, and which takes a seventh of the start of Debian's kernels.
- */
-#define POD_WORDS_KERNEL "loglevel=4 caisson_agent=1024 initcall_blacklist=trace_eval_init,tracer_init_tracefs"
 
 enum pod_phase { POD_BUILDING, POD_BOOTING, POD_INIT, POD_AGENT, POD_RUNNING, POD_STOPPED };
 
@@ -55,13 +52,17 @@ struct pod {
     uint64_t process_start; /* field 22 of /proc/self/stat */
 
     /* The machine. */
-    struct io_config devices;
+    struct pod_shape shape;
     struct launch launch;
     struct hv hv;
     const char *hypervisor; /* "softhv" or the device; NULL: none yet */
     struct vm vm;
     bool built, started;
     atomic_bool panicked;
+
+    /* What was measured of it. */
+    struct pod_trust_files files; /* opened by the caller; closed when it has started */
+    struct pod_trust *trust;      /* NULL: nothing is */
 
     /* What is told of it. */
     struct pod_log_file log_file, console_file;

@@ -83,8 +83,8 @@ void pod_describe(struct pod *p, struct json_writer *w)
     put_int(w, "vps", p->cfg->vps);
     put_int(w, "memory", p->cfg->memory_bytes);
     json_put_text(w, "hypervisor", p->hypervisor);
-    put_int(w, "disks", p->devices.disk_count);
-    put_int(w, "networks", p->devices.net_count);
+    put_int(w, "disks", p->shape.io.disk_count);
+    put_int(w, "networks", p->shape.io.net_count);
 }
 
 static int write_state(struct pod *p, FILE *out)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/crypto/digest.h"
+
 #define WORDS_MAX 4u
 
 struct word {
@@ -23,6 +25,7 @@ static const struct form {
     [POD_HOLD] = {"hold", 1, 2, "hold CONTAINER [EXEC]"},
     [POD_DONE] = {"done", 0, 0, "done"},
     [POD_STOP] = {"stop", 0, 0, "stop"},
+    [POD_QUOTE] = {"quote", 2, 2, "quote NONCE plain|bound"},
 };
 
 #define FORMS (sizeof(forms) / sizeof(forms[0]))
@@ -80,6 +83,14 @@ static const struct form *find_form(const struct word *w)
     return NULL;
 }
 
+static bool take_nonce(const struct word *w, struct pod_request *out)
+{
+    char digits[2 * POD_NONCE_MAX + 1];
+    out->nonce_bytes = w->length / 2;
+    return out->nonce_bytes >= POD_NONCE_MIN && take(w, digits, 2 * POD_NONCE_MAX) && w->length % 2 == 0 &&
+           digest_from_hex(digits, out->nonce, out->nonce_bytes);
+}
+
 static bool take_words(const struct word *words, unsigned count, struct pod_request *out)
 {
     switch (out->verb) {
@@ -89,6 +100,9 @@ static bool take_words(const struct word *words, unsigned count, struct pod_requ
     case POD_UNEXPORT: return take(&words[1], out->name, POD_NAME_MAX);
     case POD_HOLD:
         return take(&words[1], out->container, POD_WORD_MAX) && (count < 3 || take(&words[2], out->exec, POD_WORD_MAX));
+    case POD_QUOTE:
+        out->bind = is_word(&words[2], "bound");
+        return (out->bind || is_word(&words[2], "plain")) && take_nonce(&words[1], out);
     default: return true;
     }
 }
@@ -104,7 +118,7 @@ int pod_request_parse(const char *bytes, size_t n, struct pod_request *out, stru
         return refuse(err, "it is not made of words with single blanks between", "send one request in a message");
     const struct form *form = find_form(&words[0]);
     if (form == NULL)
-        return refuse(err, "its first word is unknown", "send export, unexport, status, hold, done or stop");
+        return refuse(err, "its first word is unknown", "send export, unexport, status, hold, done, stop or quote");
     unsigned behind = (unsigned)count - 1;
     out->verb = (enum pod_verb)(form - forms);
     if (behind < form->min || behind > form->max || !take_words(words, (unsigned)count, out))
@@ -129,8 +143,16 @@ static bool are_good(const struct pod_request *r)
     case POD_EXPORT:
     case POD_UNEXPORT: return is_good(r->name, POD_NAME_MAX);
     case POD_HOLD: return is_good(r->container, POD_WORD_MAX) && (r->exec[0] == '\0' || is_good(r->exec, POD_WORD_MAX));
+    case POD_QUOTE: return r->nonce_bytes >= POD_NONCE_MIN && r->nonce_bytes <= POD_NONCE_MAX;
     default: return true;
     }
+}
+
+static int format_quote(const struct pod_request *r, char *out)
+{
+    char digits[2 * POD_NONCE_MAX + 1];
+    digest_to_hex(r->nonce, r->nonce_bytes, digits);
+    return snprintf(out, POD_REQUEST_BYTES, "quote %s %s", digits, r->bind ? "bound" : "plain");
 }
 
 int pod_request_format(const struct pod_request *r, char *out, struct err *err)
@@ -140,12 +162,13 @@ int pod_request_format(const struct pod_request *r, char *out, struct err *err)
                                         .on_what = form->form,
                                         .what_to_do = "use names of printable ASCII characters without blanks"};
     if (!are_good(r))
-        return err_fail_because(err, -EINVAL, &context, "a name is empty, too long, or has other characters");
+        return err_fail_because(err, -EINVAL, &context, "a name or nonce is empty, too long, or has other characters");
     switch (r->verb) {
     case POD_EXPORT: return snprintf(out, POD_REQUEST_BYTES, "export %s %s", r->name, r->read_only ? "ro" : "rw");
     case POD_UNEXPORT: return snprintf(out, POD_REQUEST_BYTES, "unexport %s", r->name);
     case POD_HOLD:
         return snprintf(out, POD_REQUEST_BYTES, "hold %s%s%s", r->container, r->exec[0] == '\0' ? "" : " ", r->exec);
+    case POD_QUOTE: return format_quote(r, out);
     default: return snprintf(out, POD_REQUEST_BYTES, "%s", form->name);
     }
 }

@@ -174,8 +174,24 @@ static void on_stop(void *ctx)
     begin_stop(ctx);
 }
 
-const struct pod_server_ops pod_control_ops = {
-    .export = on_export, .unexport = on_unexport, .status = on_status, .stop = on_stop, .lost = on_lost};
+/* ---- Evidence ---- */
+
+static int on_quote(void *ctx, const uint8_t *nonce, size_t n, bool bind, struct evidence *out, struct err *err)
+{
+    static const struct err_context context = {.attempted = "make evidence",
+                                               .what_to_do = "use a build with CONFIG_ATTEST"};
+    struct pod *p = ctx;
+    if (!CONFIG_ATTEST)
+        return err_fail_because(err, -EOPNOTSUPP, &context, "this build signs nothing");
+    return pod_trust_quote(p->trust, nonce, n, bind, out, err);
+}
+
+const struct pod_server_ops pod_control_ops = {.export = on_export,
+                                               .unexport = on_unexport,
+                                               .status = on_status,
+                                               .stop = on_stop,
+                                               .lost = on_lost,
+                                               .quote = on_quote};
 
 static void destroy_answered(struct pod *p, int code, const char *text)
 {
@@ -375,9 +391,11 @@ static void wait_and_step(struct pod *p, struct pollfd *fds, uint64_t now)
     fds[3] = (struct pollfd){.fd = p->parent_fd, .events = 0};
     fds[4] = (struct pollfd){.fd = p->guest.dial.fd, .events = pod_guest_events(&p->guest)};
     fds[5] = (struct pollfd){.fd = p->agent_log.dial.fd, .events = POLLIN};
-    unsigned n = pod_server_poll(&p->server, fds + FIXED);
     fds[6] = (struct pollfd){.fd = -1};
-    if (poll(fds, FIXED + n, wait_ms(p, now)) < 0)
+    unsigned n = pod_server_poll(&p->server, fds + FIXED);
+    struct pollfd *trust = fds + FIXED + n;
+    unsigned trust_count = CONFIG_MEASURE ? pod_trust_poll(p->trust, trust) : 0;
+    if (poll(fds, FIXED + n + trust_count, wait_ms(p, now)) < 0)
         return; /* EINTR: once more round */
     if (fds[1].revents != 0)
         on_signals(p);
@@ -388,12 +406,14 @@ static void wait_and_step(struct pod *p, struct pollfd *fds, uint64_t now)
         (void)pod_guest_step(&p->guest, on_answer, p);
     if (fds[5].revents != 0)
         (void)pod_agent_log_step(&p->agent_log, on_agent_line, p);
+    if (CONFIG_MEASURE)
+        pod_trust_step(p->trust, trust, trust_count);
     pod_server_step(&p->server, fds + FIXED, n);
 }
 
 int pod_serve(struct pod *p)
 {
-    struct pollfd *fds = calloc(FIXED + POD_SERVER_POLL, sizeof(*fds));
+    struct pollfd *fds = calloc(FIXED + POD_SERVER_POLL + POD_TRUST_POLL, sizeof(*fds));
     if (fds == NULL)
         return -ENOMEM;
     p->agent_lines = (struct log_limit){.burst = LOG_BURST, .interval_ns = POD_NS_PER_S};

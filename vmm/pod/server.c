@@ -2,14 +2,17 @@
 #include "vmm/pod/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/attest/evidence.h"
 #include "vmm/pod/request.h"
 
 #define BACKLOG 64
@@ -66,13 +69,62 @@ int pod_server_open(struct pod_server *s, int folder, const char *name, const st
 
 /* ---- Answers ---- */
 
-/* A client that has no room for an answer does not read: it is not waited for. */
-static int send_text(const struct pod_conn *c, const char *text, size_t n)
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+};
+
+/* A client that has no room for an answer does not read: it is not waited for. passed: a descriptor, or -1. */
+static int send_text(const struct pod_conn *c, char *text, size_t n, int passed)
 {
-    return send(c->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n ? 0 : -ECONNRESET;
+    union control control;
+    struct iovec iov = {.iov_base = text, .iov_len = n};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (passed >= 0) {
+        memset(&control, 0, sizeof(control));
+        m.msg_control = control.bytes;
+        m.msg_controllen = CMSG_SPACE(sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.header), &passed, sizeof(int));
+    }
+    return sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n ? 0 : -ECONNRESET;
 }
 
-static int answer(const struct pod_server *s, const struct pod_conn *c, int code, const struct err *err, bool status)
+/* What an answer has besides "ok"; zeroed: nothing. */
+struct content {
+    bool status;
+    const struct evidence *evidence; /* its files' sizes; they go along in `passed` */
+    int passed;                      /* with evidence */
+};
+
+static void put_sizes(struct json_writer *w, const struct evidence *e)
+{
+    json_key(w, "files");
+    json_begin_object(w);
+    for (unsigned i = 0; i < EVIDENCE_KINDS; i++)
+        if (e->file[i].bytes != NULL)
+            json_put_int(w, evidence_file_name((enum evidence_kind)i), (int64_t)e->file[i].length);
+    json_end_object(w);
+}
+
+static void put_content(const struct pod_server *s, const struct content *content, struct json_writer *w)
+{
+    if (content->status)
+        s->ops->status(s->ctx, w);
+    if (CONFIG_ATTEST && content->evidence != NULL)
+        put_sizes(w, content->evidence);
+}
+
+static void put_refusal(int code, const struct err *err, struct json_writer *w)
+{
+    json_put_text(w, "error", err->text);
+    json_put_int(w, "code", -code);
+}
+
+static int answer_with(const struct pod_server *s, const struct pod_conn *c, int code, const struct err *err,
+                       const struct content *content)
 {
     char *text = NULL;
     size_t n = 0;
@@ -82,23 +134,69 @@ static int answer(const struct pod_server *s, const struct pod_conn *c, int code
         return -ENOMEM;
     json_writer_init(&w, out);
     json_begin_object(&w);
-    json_key(&w, "ok");
-    json_bool(&w, code == 0);
-    if (code < 0) {
-        json_key(&w, "error");
-        json_text(&w, err->text);
-        json_key(&w, "code");
-        json_int(&w, -code);
-    } else if (status) {
-        s->ops->status(s->ctx, &w);
-    }
+    json_put_bool(&w, "ok", code == 0);
+    if (code < 0)
+        put_refusal(code, err, &w);
+    else
+        put_content(s, content, &w);
     json_end_object(&w);
     json_finish(&w);
     bool whole = ferror(out) == 0;
     whole = fclose(out) == 0 && whole;
-    int result = whole ? send_text(c, text, n) : -ENOMEM;
+    int result = whole ? send_text(c, text, n, content->evidence != NULL ? content->passed : -1) : -ENOMEM;
     free(text);
     return result;
+}
+
+static int answer(const struct pod_server *s, const struct pod_conn *c, int code, const struct err *err)
+{
+    return answer_with(s, c, code, err, &(const struct content){.status = false});
+}
+
+/* ---- Evidence ---- */
+
+/* All files behind each other, in memory that the client can only read. A descriptor, or -errno. */
+static int pack_files(const struct evidence *e)
+{
+    int fd = memfd_create("caisson-evidence", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int code = fd < 0 ? -errno : 0;
+    for (unsigned i = 0; code == 0 && i < EVIDENCE_KINDS; i++)
+        if (write(fd, e->file[i].bytes, e->file[i].length) != (ssize_t)e->file[i].length)
+            code = -ENOMEM;
+    if (code == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        code = -errno;
+    if (code < 0 && fd >= 0)
+        close(fd);
+    return code < 0 ? code : fd;
+}
+
+static int answer_evidence(const struct pod_server *s, const struct pod_conn *c, const struct evidence *e)
+{
+    static const struct err_context context = {.attempted = "hand evidence over",
+                                               .what_to_do = "free memory on the host"};
+    struct err err;
+    int fd = pack_files(e);
+    if (fd < 0)
+        return answer(s, c, err_fail(&err, fd, &context), &err);
+    int code = answer_with(s, c, 0, NULL, &(const struct content){.evidence = e, .passed = fd});
+    close(fd);
+    return code;
+}
+
+static int serve_quote(const struct pod_server *s, const struct pod_conn *c, const struct pod_request *r)
+{
+    static const struct err_context none = {.attempted = "make evidence",
+                                            .what_to_do = "use a build with CONFIG_ATTEST"};
+    struct evidence e = {.file = {{.bytes = NULL}}};
+    struct err err = {.code = 0};
+    if (!CONFIG_ATTEST || s->ops->quote == NULL)
+        return answer(s, c, err_fail_because(&err, -EOPNOTSUPP, &none, "this build signs nothing"), &err);
+    int code = s->ops->quote(s->ctx, r->nonce, r->nonce_bytes, r->bind, &e, &err);
+    if (code < 0)
+        return answer(s, c, code, &err);
+    code = answer_evidence(s, c, &e);
+    evidence_fini(&e);
+    return code;
 }
 
 /* ---- Requests ---- */
@@ -155,11 +253,12 @@ static int serve(struct pod_server *s, struct pod_conn *c, const char *bytes, si
     struct err err = {.code = 0};
     int code = pod_request_parse(bytes, n, &r, &err);
     if (code < 0)
-        return answer(s, c, code, &err, false);
+        return answer(s, c, code, &err);
     switch (r.verb) {
     case POD_EXPORT: code = export(s, &r, fds, count, &err); break;
     case POD_UNEXPORT: code = s->ops->unexport(s->ctx, r.name, &err); break;
-    case POD_STATUS: return answer(s, c, 0, &err, true);
+    case POD_STATUS: return answer_with(s, c, 0, NULL, &(const struct content){.status = true});
+    case POD_QUOTE: return serve_quote(s, c, &r);
     case POD_HOLD: code = hold(c, &r, &err); break;
     case POD_DONE: code = done(c, &err); break;
     case POD_STOP:
@@ -167,15 +266,10 @@ static int serve(struct pod_server *s, struct pod_conn *c, const char *bytes, si
         s->ops->stop(s->ctx);
         return 0;
     }
-    return answer(s, c, code, &err, false);
+    return answer(s, c, code, &err);
 }
 
 /* ---- Receiving ---- */
-
-union control {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-};
 
 /* The kernel makes one list of all descriptors; what does not fit into `control` it has closed already. */
 static unsigned take_fds(struct msghdr *m, int fds[FDS_MAX])
@@ -268,7 +362,7 @@ void pod_server_finish(struct pod_server *s)
     }
     for (unsigned i = 0; i < s->count; i++) {
         if (s->conn[i].stops)
-            (void)answer(s, &s->conn[i], 0, NULL, false);
+            (void)answer(s, &s->conn[i], 0, NULL);
         close(s->conn[i].fd);
         let_go(&s->conn[i]);
     }

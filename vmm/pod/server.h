@@ -12,12 +12,16 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/err.h"
 #include "common/json.h"
 
 #define POD_CONNS_MAX   512u
 #define POD_SERVER_POLL (1u + POD_CONNS_MAX)
+
+struct evidence; /* vmm/attest/evidence.h */
 
 struct pod_server_ops {
     /* 0, or -errno with words for the client. fd is borrowed. */
@@ -29,6 +33,8 @@ struct pod_server_ops {
     void (*stop)(void *ctx);
     /* A connection that stood for a process has ended without a word. exec: "" for the container's first process. */
     void (*lost)(void *ctx, const char *container, const char *exec);
+    /* Make evidence, which is then released; 0, or -errno with words for the client. NULL: there is none. */
+    int (*quote)(void *ctx, const uint8_t *nonce, size_t n, bool bind, struct evidence *out, struct err *err);
 };
 
 struct pod_conn {

@@ -79,6 +79,42 @@ static void every_key_is_read(void **state)
     assert_int_equal(r->config.wishes, OCI_WISH_KERNEL | OCI_WISH_VPS);
 }
 
+static void keys_of_trust_are_read(void **state)
+{
+    struct rig *r = *state;
+    const struct oci_trust *t = &r->config.trust;
+    assert_int_equal(load(r,
+                          "{'policy':'/p','policy_keys':['/a','/b'],'policy_serial':18446744073709551,"
+                          "'attest_key':'fd:3','attest_kind':'p384','attest_node_key':'/n','attest_node_chain':'/c'}"),
+                     0);
+    assert_string_equal(t->policy, "/p");
+    assert_int_equal(t->policy_key_count, 2);
+    assert_string_equal(t->policy_keys[1], "/b");
+    assert_int_equal(t->policy_serial, UINT64_C(18446744073709551));
+    assert_string_equal(t->key, "fd:3");
+    assert_true(t->key_p384);
+    assert_string_equal(t->node_key, "/n");
+    assert_string_equal(t->node_chain, "/c");
+    assert_int_equal(load(r, "{'attest_key':'generate','attest_kind':'p256'}"), 0);
+    assert_null(t->key);
+    assert_false(t->key_p384);
+    assert_null(t->policy);
+    assert_int_equal(t->policy_key_count, 0);
+}
+
+static void keys_of_trust_that_are_wrong_are_refused(void **state)
+{
+    struct rig *r = *state;
+    refuses(r, "{'policy':'p'}", "policy: it is not absolute");
+    refuses(r, "{'policy_keys':'/a'}", "policy_keys");
+    refuses(r, "{'policy_keys':['/a','b']}", "policy_keys[1]: it is not absolute");
+    refuses(r, "{'policy_keys':['/1','/2','/3','/4','/5','/6','/7','/8','/9']}", "policy_keys");
+    refuses(r, "{'policy_serial':-1}", "policy_serial");
+    refuses(r, "{'attest_key':'key'}", "attest_key: it is not absolute");
+    refuses(r, "{'attest_kind':'rsa'}", "attest_kind: 'rsa' is not known");
+    refuses(r, "{'attest_node_chain':'fd:3'}", "attest_node_chain: it is not absolute");
+}
+
 static void an_empty_object_is_the_default(void **state)
 {
     struct rig *r = *state;
@@ -184,6 +220,7 @@ static void annotations_of_ours_are_known_by_name(void **state)
     (void)state;
     assert_int_equal(oci_wish_find("vps"), OCI_WISH_VPS);
     assert_int_equal(oci_wish_find("io.caisson.policy"), OCI_WISH_POLICY);
+    assert_int_equal(oci_wish_find("io.caisson.verity"), OCI_WISH_VERITY);
     assert_int_equal(oci_wish_find("io.caisson."), 0);
     assert_int_equal(oci_wish_find("io.kubernetes.vps"), 0);
 }
@@ -194,6 +231,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(every_key_is_read),
+        CASE(keys_of_trust_are_read),
+        CASE(keys_of_trust_that_are_wrong_are_refused),
         CASE(an_empty_object_is_the_default),
         CASE(wrong_content_is_refused),
         CASE(a_file_that_others_can_write_is_not_trusted),

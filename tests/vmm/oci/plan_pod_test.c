@@ -185,6 +185,7 @@ static void wishes_need_the_owners_leave(void **state)
     bundle_refuses(r, bundle_plan_wish(r, "'io.caisson.memory':'1G'"), -EPERM, "io.caisson.memory");
     bundle_refuses(r, bundle_plan_wish(r, "'io.caisson.rootfs':'share'"), -EPERM, "io.caisson.rootfs");
     bundle_refuses(r, bundle_plan_wish(r, "'io.caisson.hugepages':'0'"), -EPERM, "io.caisson.hugepages");
+    bundle_refuses(r, bundle_plan_wish(r, "'io.caisson.verity':'0'"), -EPERM, "io.caisson.verity");
 }
 
 static void a_kernel_comes_from_configuration_or_wish(void **state)
@@ -207,6 +208,24 @@ static void a_kernel_comes_from_configuration_or_wish(void **state)
     free(r->config.kernel);
     free(r->config.modules);
     free(r->config.cmdline);
+}
+
+static void a_policy_comes_from_option_wish_or_configuration_in_this_order(void **state)
+{
+    struct bundle_rig *r = *state;
+    bundle_must(r, bundle_plan_wish(r, ""));
+    assert_null(r->plan.policy);
+    r->config.trust.policy = strdup("/configured");
+    bundle_must(r, bundle_plan_wish(r, ""));
+    assert_string_equal(r->plan.policy, "/configured");
+    r->config.wishes |= OCI_WISH_POLICY;
+    bundle_must(r, bundle_plan_wish(r, "'io.caisson.policy':'/wished'"));
+    assert_string_equal(r->plan.policy, "/wished");
+    bundle_refuses(r, bundle_plan_wish(r, "'io.caisson.policy':'wished'"), -EINVAL, "is not absolute");
+    r->request.policy = "given";
+    bundle_must(r, bundle_plan_wish(r, "'io.caisson.policy':'/wished'"));
+    assert_string_equal(r->plan.policy, "given");
+    free(r->config.trust.policy);
 }
 
 /* ---- Namespaces ---- */
@@ -393,6 +412,7 @@ int main(void)
         CASE(wrong_wishes_are_refused),
         CASE(wishes_need_the_owners_leave),
         CASE(a_kernel_comes_from_configuration_or_wish),
+        CASE(a_policy_comes_from_option_wish_or_configuration_in_this_order),
         CASE(the_network_namespace_is_taken_out_and_named),
         CASE(a_network_without_a_path_is_a_loopback),
         CASE(a_member_with_a_path_shares_the_processes_of_that_container),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/lib/oci_bundle.h"
+#include "tests/lib/verity_fixture.h"
 
 /* ---- Root ---- */
 
@@ -203,6 +204,89 @@ static void images_are_known_by_their_first_bytes(void **state)
     assert_true(strlen(r->plan.disk.serial) <= OCI_SERIAL_NAME_MAX);
 }
 
+/* EROFS by its magic, and a superblock of dm-verity where a tree for 200 blocks has it. */
+static void make_verified(const struct bundle_rig *r, const char *name, uint8_t block_bits)
+{
+    const size_t block = VERITY_BLOCK_BYTES, blocks = VERITY_FIXTURE_BLOCKS + 1 + VERITY_FIXTURE_TREE;
+    uint8_t *bytes = calloc(blocks, block);
+    assert_non_null(bytes);
+    memcpy(bytes + 1024, "\xe2\xe1\xf5\xe0", 4);
+    bytes[1036] = block_bits;
+    verity_fixture_super(bytes + VERITY_FIXTURE_BLOCKS * block);
+    bundle_make_file(r, name, bytes, blocks * block);
+    free(bytes);
+}
+
+static int plan_verified(struct bundle_rig *r, const char *name, const char *kind, const char *hash)
+{
+    char root[64], annotations[256];
+    snprintf(root, sizeof root, "'path':'%s'", name);
+    snprintf(annotations, sizeof annotations, "%s'io.caisson.verity':'%s'", kind, hash);
+    return bundle_plan(r, "", root, NAMESPACES, annotations);
+}
+
+#define IMAGE "'io.caisson.rootfs':'image',"
+#define OTHER "0bc9d9b20b712b54f1ad4d57b430f4bf7338d3eedce5766e59b9c9bb905f5d8f"
+
+static void an_image_with_a_root_hash_is_verified_in_the_guest(void **state)
+{
+    struct bundle_rig *r = *state;
+    make_verified(r, "image", 12);
+    if (!CONFIG_VERITY) {
+        bundle_refuses(r, plan_verified(r, "image", IMAGE, VERITY_FIXTURE_ROOT), -EOPNOTSUPP, "no verified images");
+        return;
+    }
+    bundle_must(r, plan_verified(r, "image", IMAGE, VERITY_FIXTURE_ROOT));
+    const grpc_Storage *disk = storage(r, 0, "blk");
+    assert_string_equal(r->plan.disk.root_hash, VERITY_FIXTURE_ROOT);
+    assert_int_equal(disk->driver_options_count, 2);
+    assert_string_equal(disk->driver_options[0], "verity_root=" VERITY_FIXTURE_ROOT);
+    assert_string_equal(disk->driver_options[1], "verity_offset=819200");
+    assert_int_equal(r->plan.create_container.storages_count, 3);
+    assert_int_equal(r->plan.create_container.storages[1].driver_options_count, 0);
+}
+
+static void a_root_hash_on_the_command_line_beats_the_bundle_s(void **state)
+{
+    struct bundle_rig *r = *state;
+    if (!CONFIG_VERITY)
+        skip();
+    make_verified(r, "image", 12);
+    r->request.verity = OTHER;
+    bundle_must(r, plan_verified(r, "image", IMAGE, VERITY_FIXTURE_ROOT));
+    assert_string_equal(storage(r, 0, "blk")->driver_options[0], "verity_root=" OTHER);
+    bundle_must(r, plan_image(r, "image"));
+    assert_string_equal(r->plan.disk.root_hash, OTHER);
+    r->request.verity = "x";
+    bundle_refuses(r, plan_image(r, "image"), -EINVAL, "--verity: 'x' is no root hash");
+}
+
+static void an_image_without_a_root_hash_is_believed(void **state)
+{
+    struct bundle_rig *r = *state;
+    make_verified(r, "image", 12);
+    bundle_must(r, plan_image(r, "image"));
+    assert_string_equal(r->plan.disk.root_hash, "");
+    assert_int_equal(storage(r, 0, "blk")->driver_options_count, 0);
+}
+
+static void what_cannot_be_verified_is_refused(void **state)
+{
+    struct bundle_rig *r = *state;
+    const char *const hash = VERITY_FIXTURE_ROOT;
+    if (!CONFIG_VERITY)
+        skip();
+    make_verified(r, "image", 12);
+    make_image(r, "bare", 1024, "\xe2\xe1\xf5\xe0", 4);
+    bundle_refuses(r, plan_verified(r, "bare", IMAGE, hash), -EINVAL, "cannot be verified: its size is not that of");
+    make_verified(r, "fine", 9);
+    bundle_refuses(r, plan_verified(r, "fine", IMAGE, hash), -EINVAL, "has blocks smaller than 4096 bytes");
+    bundle_refuses(r, plan_verified(r, "rootfs", "", hash), -EINVAL, "io.caisson.verity: only an image");
+    bundle_refuses(r, plan_verified(r, "image", "", hash), -EINVAL, "io.caisson.verity: only an image");
+    bundle_refuses(r, plan_verified(r, "image", IMAGE, ""), -EINVAL, "io.caisson.verity: '' is no root hash");
+    bundle_refuses(r, plan_verified(r, "image", IMAGE, VERITY_FIXTURE_ROOT "0"), -EINVAL, "is no root hash");
+}
+
 static void what_is_no_image_never_becomes_a_disk(void **state)
 {
     struct bundle_rig *r = *state;
@@ -381,6 +465,18 @@ static void file_systems_of_the_guests_kernel_pass(void **state)
     assert_string_equal(bundle_guest(r)->Mounts[5].type, "cgroup");
 }
 
+static void the_pods_evidence_passes_and_nothing_else_of_its_kind(void **state)
+{
+    struct bundle_rig *r = *state;
+    bundle_must(r, bundle_plan_mount(r, "{'destination':'/run/caisson','type':'caisson','source':'trust'}"));
+    assert_string_equal(bundle_guest(r)->Mounts[0].type, "caisson");
+    assert_string_equal(bundle_guest(r)->Mounts[0].source, "trust");
+    assert_int_equal(r->plan.export_count, 1);
+    bundle_refuses(r, bundle_plan_mount(r, "{'destination':'/a','type':'caisson','source':'/etc'}"), -EINVAL,
+                   "mounts[0].source: '/etc' is not what type caisson has");
+    bundle_refuses(r, bundle_plan_mount(r, "{'destination':'/a','type':'caisson'}"), -EINVAL, "'trust'");
+}
+
 static void file_systems_of_the_host_are_refused(void **state)
 {
     struct bundle_rig *r = *state;
@@ -426,6 +522,10 @@ int main(void)
         CASE(an_overlay_seals_the_folder_and_writes_to_memory),
         CASE(an_option_beats_the_annotation),
         CASE(images_are_known_by_their_first_bytes),
+        CASE(an_image_with_a_root_hash_is_verified_in_the_guest),
+        CASE(a_root_hash_on_the_command_line_beats_the_bundle_s),
+        CASE(an_image_without_a_root_hash_is_believed),
+        CASE(what_cannot_be_verified_is_refused),
         CASE(what_is_no_image_never_becomes_a_disk),
         CASE(an_image_is_no_root_unless_one_says_so),
         CASE(a_running_pod_gets_no_disk),
@@ -442,6 +542,7 @@ int main(void)
         CASE(shared_memory_is_the_pods),
         CASE(a_tmpfs_at_shm_stays_the_containers),
         CASE(file_systems_of_the_guests_kernel_pass),
+        CASE(the_pods_evidence_passes_and_nothing_else_of_its_kind),
         CASE(file_systems_of_the_host_are_refused),
         CASE(a_remount_is_left_alone),
         CASE(relative_sources_need_a_bundle),

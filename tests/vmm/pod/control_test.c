@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/fs_rig.h"
+#include "vmm/attest/evidence.h"
 #include "vmm/pod/control.h"
 #include "vmm/pod/pod.h"
 #include "vmm/pod/request.h"
@@ -95,8 +96,30 @@ static void on_lost(void *ctx, const char *container, const char *exec)
     (void)sem_post(&r->heard);
 }
 
-static const struct pod_server_ops ops = {
-    .export = on_export, .unexport = on_unexport, .status = on_status, .stop = on_stop, .lost = on_lost};
+static const char message[] = "message", whole_log[] = "event log";
+
+static void put_file(struct evidence_file *f, const char *text)
+{
+    *f = (struct evidence_file){.bytes = (uint8_t *)strdup(text), .length = strlen(text)};
+}
+
+static int on_quote(void *ctx, const uint8_t *nonce, size_t n, bool bind, struct evidence *out, struct err *err)
+{
+    struct rig *r = ctx;
+    note(r, "quote %zu %02x %d;", n, nonce[n - 1], bind);
+    if (r->refusal != 0)
+        return refuse(r, err);
+    put_file(&out->file[EVIDENCE_MESSAGE], message);
+    put_file(&out->file[EVIDENCE_LOG], whole_log);
+    return 0;
+}
+
+static const struct pod_server_ops ops = {.export = on_export,
+                                          .unexport = on_unexport,
+                                          .status = on_status,
+                                          .stop = on_stop,
+                                          .lost = on_lost,
+                                          .quote = CONFIG_ATTEST ? on_quote : NULL};
 
 static void *serve(void *ctx)
 {
@@ -256,6 +279,50 @@ static void an_export_wants_exactly_one_descriptor(void **state)
     assert_int_equal(pod_control_unexport(fd, "x", NULL), 0); /* the server is done with the others */
     assert_string_equal(r->asked, "unexport x;");
     assert_int_equal(fs_host_descriptors(), before);
+    close(fd);
+}
+
+/* ---- Evidence ---- */
+
+static void evidence_is_sizes_and_sealed_memory(void **state)
+{
+    struct rig *r = *state;
+    const uint8_t nonce[9] = {1, 2, 3, 4, 5, 6, 7, 8, 0xa9};
+    char bytes[64];
+    json_t *answer;
+    int files, fd = connect_to(r);
+    if (!CONFIG_ATTEST)
+        skip();
+    assert_int_equal(pod_control_quote(fd, nonce, sizeof(nonce), true, &answer, &files, NULL), 0);
+    const json_t *sizes = json_object_get(answer, "files");
+    assert_int_equal(json_object_size(sizes), 2);
+    assert_int_equal(json_integer_value(json_object_get(sizes, "quote.msg")), strlen(message));
+    assert_int_equal(json_integer_value(json_object_get(sizes, "eventlog.bin")), strlen(whole_log));
+    assert_int_equal(pread(files, bytes, sizeof(bytes), 0), strlen(message) + strlen(whole_log));
+    assert_memory_equal(bytes, "messageevent log", strlen("messageevent log"));
+    assert_int_equal(pwrite(files, "x", 1, 0), -1);
+    assert_int_equal(ftruncate(files, 0), -1);
+    json_decref(answer);
+    close(files);
+    close(fd);
+    end_thread(r);
+    assert_string_equal(r->asked, "quote 9 a9 1;");
+}
+
+static void evidence_that_is_refused_is_refused_with_words(void **state)
+{
+    struct rig *r = *state;
+    const uint8_t nonce[65] = {0};
+    struct err err;
+    json_t *answer;
+    int files, fd = connect_to(r);
+    r->refusal = CONFIG_ATTEST ? -EINVAL : -EOPNOTSUPP;
+    assert_int_equal(pod_control_quote(fd, nonce, 8, false, &answer, &files, &err), r->refusal);
+    assert_true(strlen(err.text) > 10);
+    assert_null(answer);
+    assert_int_equal(files, -1);
+    assert_int_equal(pod_control_quote(fd, nonce, 7, false, &answer, &files, &err), -EINVAL);
+    assert_int_equal(pod_control_quote(fd, nonce, 65, false, &answer, &files, &err), -EINVAL);
     close(fd);
 }
 
@@ -497,6 +564,8 @@ int main(void)
         CASE(a_refusal_comes_with_code_and_words),
         CASE(descriptors_are_not_kept),
         CASE(an_export_wants_exactly_one_descriptor),
+        CASE(evidence_is_sizes_and_sealed_memory),
+        CASE(evidence_that_is_refused_is_refused_with_words),
         CASE(status_is_an_object),
         CASE(a_process_whose_holder_goes_is_lost),
         CASE(a_process_that_is_done_is_not_lost),

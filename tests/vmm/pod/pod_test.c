@@ -24,7 +24,10 @@
 
 #include <cmocka.h>
 
+#include "common/crypto/jws.h"
 #include "tests/lib/fs_rig.h"
+#include "tests/lib/keys.h"
+#include "vmm/attest/log_read.h"
 #include "vmm/pod/control.h"
 #include "vmm/pod/pod.h"
 #include "vmm/softhv/options.h"
@@ -137,7 +140,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static const char *const kept[] = {POD_STATE_NAME, POD_LOG_NAME, POD_CONSOLE_NAME};
+static const char *const kept[] = {POD_STATE_NAME, POD_LOG_NAME, POD_CONSOLE_NAME, POD_TRUST_LOG_NAME};
 
 /* Nothing is left but what is meant to be. */
 static int tear_down(void **state)
@@ -245,6 +248,79 @@ static void a_pod_goes_without_a_balloon_where_the_host_cannot_have_one(void **s
 }
 
 /* ---- What cannot be begun ---- */
+
+/* ---- Measurements ---- */
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+/* Signed and in force, for another kernel. */
+static void a_machine_that_the_policy_does_not_name_never_runs(void **state)
+{
+    static const char document[] =
+        "{\"caisson_policy\":1,\"cmdline\":{\"any\":true},\"devices\":{\"any\":true},\"hypervisors\":{\"any\":true},"
+        "\"images\":{\"any\":true},\"initrds\":{\"any\":true},\"kernels\":[\"sha256:"
+        "00000000000000000000000000000000000000000000000000000000000000ff\"],\"monitors\":{\"any\":true},"
+        "\"name\":\"web\",\"serial\":3,\"vm\":{\"any\":true}}";
+    struct rig *r = *state;
+    char policy[96], jws_path[104], key_path[104], jws[JWS_MAX];
+    const char *const keys[] = {key_path};
+    struct key *key = keys_private(KEY_P256);
+    if (!CONFIG_LAUNCH_POLICY)
+        skip();
+    (void)snprintf(policy, sizeof(policy), "%s/policy", r->path);
+    (void)snprintf(jws_path, sizeof(jws_path), "%s.jws", policy);
+    (void)snprintf(key_path, sizeof(key_path), "%s.key", policy);
+    assert_int_equal(jws_sign(key, document, strlen(document), jws, &r->err), 0);
+    key_free(key);
+    write_text(policy, document);
+    write_text(jws_path, jws);
+    write_text(key_path, keys_public_pem(KEY_P256));
+    r->cfg.trust = (struct pod_trust_config){.policy = policy, .policy_keys = keys, .policy_key_count = 1};
+    assert_int_equal(spawn_kernel(r, kernel_off, kernel_off_end), -EACCES);
+    assert_non_null(strstr(r->err.text, "kernels permits"));
+    assert_true(file_has(r, POD_STATE_NAME, "kernels permits"));
+    assert_false(file_has(r, POD_CONSOLE_NAME, "hello"));
+    assert_true(file_has(r, POD_STATE_NAME, "\"reached\": \"building\""));
+    struct stat st;
+    assert_int_equal(fstatat(r->folder, POD_TRUST_LOG_NAME, &st, 0), -1);
+    (void)unlink(policy);
+    (void)unlink(jws_path);
+    (void)unlink(key_path);
+}
+
+static void a_build_without_policies_refuses_to_start_with_one(void **state)
+{
+    struct rig *r = *state;
+    if (CONFIG_LAUNCH_POLICY)
+        skip();
+    r->cfg.trust.policy = "/policy";
+    assert_int_equal(spawn_kernel(r, kernel_off, kernel_off_end), -EOPNOTSUPP);
+    assert_non_null(strstr(r->err.text, "no launch policies"));
+}
+
+/* A guest that says nothing to the agent's port ends, and what was measured of it stays. */
+static void the_log_of_a_pod_that_ended_replays(void **state)
+{
+    uint8_t bytes[65536];
+    struct rig *r = *state;
+    struct event_log log;
+    if (!CONFIG_MEASURE || !CONFIG_ATTEST)
+        skip();
+    assert_int_equal(spawn_kernel(r, kernel_off, kernel_off_end), -EHOSTDOWN);
+    int fd = openat(r->folder, POD_TRUST_LOG_NAME, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+    close(fd);
+    assert_int_equal(log_replay(bytes, (size_t)n, &log, &r->err), 0);
+    static const uint8_t zeros[DIGEST_SHA256_BYTES];
+    assert_memory_not_equal(event_log_pcr(&log, DIGEST_SHA256, TRUST_PCR_KERNEL), zeros, sizeof(zeros));
+    assert_memory_equal(event_log_pcr(&log, DIGEST_SHA256, TRUST_PCR_CONTAINERS), zeros, sizeof(zeros));
+}
 
 static void a_missing_kernel_is_reported_as_such(void **state)
 {
@@ -415,6 +491,7 @@ static void a_pod_that_is_killed_is_reported(void **state)
     assert_int_equal(exit_code(killer), 0);
     (void)unlinkat(r->folder, POD_SOCKET_NAME, 0);
     (void)unlinkat(r->folder, POD_VSOCK_NAME, 0);
+    (void)unlinkat(r->folder, POD_TRUST_SOCKET_NAME, 0);
     (void)unlinkat(r->folder, POD_STATE_NAME ".new", 0);
 }
 
@@ -534,6 +611,9 @@ int main(void)
         CASE(a_panic_is_reported_with_its_words_made_safe),
         CASE(a_guest_that_does_not_get_on_is_reported_with_its_processors),
         CASE(a_pod_goes_without_a_balloon_where_the_host_cannot_have_one),
+        CASE(a_machine_that_the_policy_does_not_name_never_runs),
+        CASE(a_build_without_policies_refuses_to_start_with_one),
+        CASE(the_log_of_a_pod_that_ended_replays),
         CASE(a_missing_kernel_is_reported_as_such),
         CASE(what_is_no_kernel_is_reported_as_such),
         CASE(too_many_processors_are_refused),

@@ -49,13 +49,61 @@ static void each_request_is_read(void **state)
     assert_int_equal(good("stop\n").verb, POD_STOP);
 }
 
+static void a_nonce_is_eight_to_sixty_four_bytes(void **state)
+{
+    static const uint8_t eight[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff};
+    char text[200] = "quote ";
+    (void)state;
+    struct pod_request r = good("quote 00112233445566fF bound");
+    assert_int_equal(r.verb, POD_QUOTE);
+    assert_int_equal(r.nonce_bytes, 8);
+    assert_memory_equal(r.nonce, eight, sizeof(eight));
+    assert_true(r.bind);
+    memset(text + 6, 'a', 130);
+    memcpy(text + 6 + 128, " plain", 7);
+    r = good(text);
+    assert_int_equal(r.nonce_bytes, 64);
+    assert_int_equal(r.nonce[63], 0xaa);
+    assert_false(r.bind);
+    memcpy(text + 6 + 130, " plain", 7);
+    memset(text + 6 + 128, 'a', 2);
+    bad(text, strlen(text));
+}
+
 static void what_is_no_request_is_refused_with_words(void **state)
 {
-    static const char *const texts[] = {
-        "",          "\n",           " ",        "stop ",      " stop",       "stop now",     "STOP",
-        "stopp",     "export",       "export x", "export x r", "export x RO", "export  x ro", "export x ro y",
-        "unexport",  "unexport a b", "hold",     "hold a b c", "hold a\nb",   "done done",    "status\n\n",
-        "hold a\tb", "hold \x1b[2J"};
+    static const char *const texts[] = {"",
+                                        "\n",
+                                        " ",
+                                        "stop ",
+                                        " stop",
+                                        "stop now",
+                                        "STOP",
+                                        "stopp",
+                                        "export",
+                                        "export x",
+                                        "export x r",
+                                        "export x RO",
+                                        "export  x ro",
+                                        "export x ro y",
+                                        "unexport",
+                                        "unexport a b",
+                                        "hold",
+                                        "hold a b c",
+                                        "hold a\nb",
+                                        "done done",
+                                        "status\n\n",
+                                        "hold a\tb",
+                                        "hold \x1b[2J",
+                                        "quote",
+                                        "quote plain",
+                                        "quote 0011223344556677",
+                                        "quote 00112233445566 plain",
+                                        "quote 0011223344556677 both",
+                                        "quote 001122334455667 plain",
+                                        "quote 00112233445566778 plain",
+                                        "quote 001122334455667g plain",
+                                        "quote 0011223344556677 plain x"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         bad(texts[i], strlen(texts[i]));
@@ -127,9 +175,13 @@ static void names_that_would_be_other_words_are_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_request_is_read),     cmocka_unit_test(what_is_no_request_is_refused_with_words),
-        cmocka_unit_test(names_have_their_limits),  cmocka_unit_test(what_is_written_is_read_again),
-        cmocka_unit_test(the_longest_request_fits), cmocka_unit_test(names_that_would_be_other_words_are_not_written),
+        cmocka_unit_test(each_request_is_read),
+        cmocka_unit_test(a_nonce_is_eight_to_sixty_four_bytes),
+        cmocka_unit_test(what_is_no_request_is_refused_with_words),
+        cmocka_unit_test(names_have_their_limits),
+        cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(the_longest_request_fits),
+        cmocka_unit_test(names_that_would_be_other_words_are_not_written),
     };
     return cmocka_run_group_tests_name("pod/request", tests, NULL, NULL);
 }

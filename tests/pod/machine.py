@@ -18,14 +18,17 @@ MAC = "52:54:00:12:34:56"
 
 
 class Machine:
-    """The guest. sandbox(): of the agent, made by CreateSandbox with the shared folder; None of it is made before."""
+    """The guest. sandbox(): of the agent, made by CreateSandbox with the shared folder; None of it is made before.
 
-    def __init__(self, world, name, network=False):
+    more: further words of the command line.
+    """
+
+    def __init__(self, world, name, network=False, more=()):
         self.world, self.name = world, name
         self.vsock, self.console = world.path(name + ".vsock"), world.path(name + ".console")
         words = [program("CAISSON", "build/dev/caisson"), "run", "--hv=soft", "--kernel", world.kernel.file("vmlinux"), "--vsock", self.vsock,
                  "--share", f"caisson={world.path('share')}", "--memory", "320M", "--cpus", "2", "--ready-timeout", "3600",
-                 "--console", self.console, "--append", f"caisson_agent={PORT} panic=-1 loglevel=4"]
+                 "--console", self.console, "--append", f"caisson_agent={PORT} panic=-1 loglevel=4", *more]
         if world.kernel.name != "tailored":
             words += ["--modules", world.kernel.file("modules")]
         self.network = network and can_make_taps()

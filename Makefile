@@ -169,7 +169,7 @@ CC_cov := $(CC)
 CC_fuzz := $(CLANG)
 CC_clang := $(CLANG)
 FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC))
-FLAGS_asan := $(base) $(sanitize) $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+FLAGS_asan := $(base) $(sanitize) -g1 $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 FLAGS_cov := $(base) -Og -Wno-null-dereference -Wno-maybe-uninitialized --coverage -fprofile-update=atomic
 FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
 CC_so := $(CC)
@@ -178,6 +178,11 @@ FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC $(call try,$(CC),-fno
 # Nobody runs what these two make, and clang's warnings do not depend on the level.
 FLAGS_so-clang := $(base) -O0 $(call harden,$(CLANG)) -fPIC
 FLAGS_clang := $(base) -O0 $(call harden,$(CLANG)) $(call muslinc,$(CLANG)) --target=x86_64-linux-musl
+
+# Tests are compiled far more often than they are run; where speed is measured they are not.
+tests_musl := -O1 -g1
+tests_asan := -O0
+tests_cov := -O0
 
 # gcc's musl wrapper makes a dynamic PIE of -static-pie, so the start files are named here.
 libs = seccomp jansson mbedx509 mbedcrypto nanopb
@@ -208,7 +213,8 @@ this_make := $(shell echo $$PPID)
 objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
 
 define variant
-$(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"' -DPRELOAD_LIBRARY='"$(OUT)/libcaisson-softhv.so"'
+$(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"' -DPRELOAD_LIBRARY='"$(OUT)/libcaisson-softhv.so"' $(tests_$(1))
+$(OUT)/$(1)/tests/bench/%.o $(OUT)/$(1)/tests/x86diff/%.o: private FLAGS_$(1) += -O2 -g
 $(OUT)/$(1)/: ; @mkdir -p $$@
 # Files whose time changes only with their content: an object depends on compiler and flags, an archive on its list.
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/

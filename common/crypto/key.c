@@ -80,6 +80,26 @@ static int take_pair(struct key *key, enum key_kind kind, mbedtls_ecp_keypair *p
     return code;
 }
 
+/* A private key alone, by way of locked memory: mbedtls_ecp_gen_key computes the public one, as take_pair does. */
+static int make_pair(struct key *key, mbedtls_ecp_group_id id, mbedtls_ecp_keypair *pair)
+{
+    mbedtls_ecp_group group;
+    mbedtls_mpi d;
+    mbedtls_ecp_group_init(&group);
+    mbedtls_mpi_init(&d);
+    int code = mbedtls_ecp_group_load(&group, id);
+    size_t n = (group.nbits + 7) / 8;
+    if (code == 0)
+        code = mbedtls_ecp_gen_privkey(&group, &d, random_for_mbedtls, NULL);
+    if (code == 0)
+        code = mbedtls_mpi_write_binary(&d, key->secret, n);
+    if (code == 0)
+        code = mbedtls_ecp_read_key(id, pair, key->secret, n);
+    mbedtls_mpi_free(&d);
+    mbedtls_ecp_group_free(&group);
+    return code;
+}
+
 int key_generate(enum key_kind kind, struct key **out, struct err *err)
 {
     static const char attempted[] = "make a key";
@@ -92,7 +112,7 @@ int key_generate(enum key_kind kind, struct key **out, struct err *err)
     if (code != 0)
         return fail_memory(err, code, attempted, NULL);
     mbedtls_ecp_keypair_init(&pair);
-    code = mbedtls_ecp_gen_key(key_group_id(kind), &pair, random_for_mbedtls, NULL);
+    code = make_pair(key, key_group_id(kind), &pair);
     if (code == 0)
         code = take_pair(key, kind, &pair);
     mbedtls_ecp_keypair_free(&pair);

@@ -86,26 +86,22 @@ static bool permits_debug(const struct pod *p)
     return !CONFIG_LAUNCH_POLICY || p->files.parsed == NULL || policy_debug(p->files.parsed);
 }
 
-/* The policy's word comes first: of what it does not permit, nothing is left behind but the reason. */
-static int measure_machine(struct pod *p, const struct trust_machine *m, struct err *err)
-{
-    const struct pod_trust_setup setup = {.folder = p->folder, .id = p->id, .debug = permits_debug(p)};
-    int code = CONFIG_LAUNCH_POLICY && p->files.parsed != NULL ? judge(p, m, err) : 0;
-    code = code != 0 ? code : pod_trust_new(&setup, &p->trust, err);
-    if (code == 0)
-        code =
-            trust_machine_measure(m, p->files.policy, p->files.policy_bytes, setup.debug, pod_trust_log(p->trust), err);
-    code = code != 0 ? code : pod_trust_keep_log(p->trust, err);
-    return code != 0 ? code : pod_trust_listen(p->trust, err);
-}
-
-static int measure(struct pod *p, struct err *err)
+/* What is permitted is known before the first instruction: of what is not, nothing is left behind but the reason. */
+static int judge_machine(struct pod *p, struct err *err)
 {
     struct trust_machine m;
     int code = trust_machine_describe(&m, &p->launch, &p->shape.launch, p->hv.soft, err);
-    code = code != 0 ? code : measure_machine(p, &m, err);
+    code = code != 0 ? code : judge(p, &m, err);
     trust_machine_fini(&m);
     return code;
+}
+
+/* The guest's agent may dial as soon as it likes; it is answered when this thread serves. */
+static int open_trust(struct pod *p, struct err *err)
+{
+    const struct pod_trust_setup setup = {.folder = p->folder, .id = p->id, .debug = permits_debug(p)};
+    int code = pod_trust_new(&setup, &p->trust, err);
+    return code != 0 ? code : pod_trust_listen(p->trust, err);
 }
 
 int pod_machine_build(struct pod *p, struct err *err)
@@ -113,9 +109,24 @@ int pod_machine_build(struct pod *p, struct err *err)
     int code = make_image(p, err);
     code = code != 0 ? code : open_hypervisor(p, err);
     code = code != 0 ? code : build_vm(p, err);
-    /* Last, as the digests are being made meanwhile; no instruction has run yet. */
-    if (code == 0 && CONFIG_MEASURE)
-        code = measure(p, err);
+    if (code == 0 && CONFIG_LAUNCH_POLICY && p->files.parsed != NULL)
+        code = judge_machine(p, err);
+    return code == 0 && CONFIG_MEASURE ? open_trust(p, err) : code;
+}
+
+/* The digests are being made since the files were sealed, beside the guest's first instructions. */
+int pod_machine_measure(struct pod *p, struct err *err)
+{
+    struct trust_machine m;
+    int code = 0;
+    if (CONFIG_MEASURE) {
+        code = trust_machine_describe(&m, &p->launch, &p->shape.launch, p->hv.soft, err);
+        if (code == 0)
+            code = trust_machine_measure(&m, p->files.policy, p->files.policy_bytes, permits_debug(p),
+                                         pod_trust_log(p->trust), err);
+        trust_machine_fini(&m);
+        code = code != 0 ? code : pod_trust_keep_log(p->trust, err);
+    }
     launch_fini(&p->launch);
     return code;
 }

@@ -80,7 +80,8 @@ static int build(struct pod *p, struct err *err)
     code = pod_enter_phase(p, POD_BOOTING, err);
     p->start_ns = pod_now_ns();
     code = code != 0 ? code : pod_machine_start(p, err);
-    /* The guest boots meanwhile, and nobody can ask for evidence before this thread serves. */
+    /* The guest boots meanwhile, and nobody can report or ask for evidence before this thread serves. */
+    code = code != 0 ? code : pod_machine_measure(p, err);
     if (code == 0 && CONFIG_ATTEST)
         code = pod_trust_take_key(p->trust, &p->files, err);
     if (CONFIG_MEASURE)

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * What is measured before the first instruction, and into which register: the one description of docs/trust.md's map
+ * What is measured of a machine that starts, and into which register: the one description of docs/trust.md's map
  * that both a starting machine and `caisson measure` use. Pure: bytes in, events out. Owner of the log only.
  */
 #ifndef CAISSON_BOOT_MEASURE_H

@@ -400,7 +400,7 @@ test-pod: $(OUT)/caisson ## run tests/pod and tests/oci: the agent, pods, contai
 	$(if $(T),,@tests/oci/conformance $(OUT)/pod/results/oci_test)
 trust-tests := $(sort $(wildcard tests/trust/*_test))
 test-trust: $(OUT)/caisson $(OUT)/trust-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
-	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=600 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
+	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
 test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage
 	@BUILD=$(BUILD) scripts/run-tests cov $(OUT)/cov $(call test_programs,cov)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/cov $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers)))

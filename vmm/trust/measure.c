@@ -26,7 +26,7 @@ const char trust_measure_help[] =
     "pod: lines 'REGISTER BANK VALUE'. The monitor that is measured is the program that prints this.\n"
     "\n"
     "  -b, --bundle DIR    the pod of this bundle, made by the configuration\n"
-    "      --kernel FILE   a kernel other than the configured one\n"
+    "      --kernel FILE   a kernel other than the configured one, whose modules are then left out\n"
     "      --modules DIR   its modules\n"
     "      --cmdline WORDS more words for the kernel, in place of the configured ones\n"
     "      --vps N         processors (default: as the bundle or the configuration says)\n"

@@ -398,7 +398,8 @@ test-pod: $(OUT)/caisson ## run tests/pod and tests/oci: the agent, pods, contai
 	@rm -rf $(OUT)/pod/results && mkdir -p $(OUT)/pod/results
 	@CAISSON=$(OUT)/caisson RESULTS=$(abspath $(OUT)/pod/results) BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests pod $(OUT)/pod $(call chosen,$(pod-tests))
 	$(if $(T),,@tests/oci/conformance $(OUT)/pod/results/oci_test)
-trust-tests := $(sort $(wildcard tests/trust/*_test))
+# The longest first, as two run at a time.
+trust-tests := tests/trust/verity_test $(filter-out %/verity_test,$(sort $(wildcard tests/trust/*_test)))
 test-trust: $(OUT)/caisson $(OUT)/trust-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
 	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
 test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage

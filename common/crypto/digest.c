@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/crypto/digest.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "common/crypto/digest_block.h"
-
-/* Below this a second thread costs more than it saves. */
-#define LARGE_BYTES 65536u
 
 /* CPUID leaves a guest, which takes as long as hashing this much in software: shorter messages do without. */
 #define SMALL_BYTES 4096u
@@ -161,44 +156,6 @@ void digest_make(const void *bytes, size_t n, struct digest *out)
 {
     digest_one(DIGEST_SHA256, bytes, n, out->sha256);
     digest_one(DIGEST_SHA384, bytes, n, out->sha384);
-}
-
-/* What the second thread does. */
-struct half {
-    const void *bytes;
-    size_t n;
-    struct digest *out;
-};
-
-static void *make_sha384(void *argument)
-{
-    const struct half *h = argument;
-    digest_one(DIGEST_SHA384, h->bytes, h->n, h->out->sha384);
-    return NULL;
-}
-
-/* Signals are for the threads that expect them: the new one is born with all of them blocked. */
-static bool start_thread(pthread_t *thread, struct half *h)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_BLOCK, &all, &before) != 0)
-        return false;
-    bool started = pthread_create(thread, NULL, make_sha384, h) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
-void digest_make_large(const void *bytes, size_t n, struct digest *out)
-{
-    struct half h = {.bytes = bytes, .n = n, .out = out};
-    pthread_t thread;
-    bool started = n >= LARGE_BYTES && start_thread(&thread, &h);
-    digest_one(DIGEST_SHA256, bytes, n, out->sha256);
-    if (started)
-        (void)pthread_join(thread, NULL);
-    else
-        (void)make_sha384(&h);
 }
 
 /* ---- Hexadecimal ---- */

@@ -34,8 +34,6 @@ const char *digest_name(enum digest_alg alg); /* "sha256", "sha384" */
 const uint8_t *digest_of_bank(const struct digest *d, enum digest_alg alg);
 
 void digest_make(const void *bytes, size_t n, struct digest *out);
-/* The same for megabytes: the banks are computed side by side, SHA-384 on a second thread if one can be had. */
-void digest_make_large(const void *bytes, size_t n, struct digest *out);
 /* One bank. out: digest_bytes(alg). */
 void digest_one(enum digest_alg alg, const void *bytes, size_t n, uint8_t *out);
 

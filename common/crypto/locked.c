@@ -5,14 +5,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/mapping.h"
+
 int locked_new(size_t n, void **out)
 {
-    void *memory = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return -errno;
-    if (mlock(memory, n) != 0 || madvise(memory, n, MADV_DONTDUMP) != 0 || madvise(memory, n, MADV_WIPEONFORK) != 0) {
-        int code = -errno;
-        munmap(memory, n);
+    void *memory;
+    int code = mapping_new(n, 0, &memory);
+    if (code < 0)
+        return code;
+    if (mlock(memory, n) != 0 || madvise(memory, n, MADV_WIPEONFORK) != 0) {
+        code = -errno;
+        mapping_free(memory, n);
         return code;
     }
     *out = memory;
@@ -24,5 +27,5 @@ void locked_free(void *memory, size_t n)
     if (memory == NULL)
         return;
     explicit_bzero(memory, n);
-    munmap(memory, n);
+    mapping_free(memory, n);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -198,34 +197,6 @@ static void every_bit_of_a_message_counts(void **state)
     free(bytes);
 }
 
-static void large_messages_have_the_same_digests_on_two_threads(void **state)
-{
-    (void)state;
-    static const size_t lengths[] = {0, 1, 65535, 65536, 65537, 3000001};
-    uint8_t *bytes = make_bytes(3000001);
-    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        struct digest one, two;
-        digest_make(bytes, lengths[i], &one);
-        digest_make_large(bytes, lengths[i], &two);
-        assert_memory_equal(&one, &two, sizeof(one));
-    }
-    free(bytes);
-}
-
-static void the_second_thread_leaves_the_signal_mask_alone(void **state)
-{
-    (void)state;
-    uint8_t *bytes = make_bytes(100000);
-    struct digest d;
-    sigset_t before, after;
-    assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &before), 0);
-    digest_make_large(bytes, 100000, &d);
-    assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &after), 0);
-    for (int n = 1; n < 32; n++)
-        assert_int_equal(sigismember(&before, n), sigismember(&after, n));
-    free(bytes);
-}
-
 static void an_ended_stream_is_wiped(void **state)
 {
     (void)state;
@@ -284,8 +255,6 @@ int main(void)
         cmocka_unit_test(pieces_give_what_the_whole_gives),
         cmocka_unit_test(single_bytes_give_what_the_whole_gives),
         cmocka_unit_test(every_bit_of_a_message_counts),
-        cmocka_unit_test(large_messages_have_the_same_digests_on_two_threads),
-        cmocka_unit_test(the_second_thread_leaves_the_signal_mask_alone),
         cmocka_unit_test(an_ended_stream_is_wiped),
         cmocka_unit_test(names_and_banks_go_together),
         cmocka_unit_test(hexadecimal_of_either_case_is_read),

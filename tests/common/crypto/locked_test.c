@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 
 #include "common/crypto/locked.h"
 #include "common/crypto/random.h"
+#include "tests/lib/smaps.h"
 
 /* AddressSanitizer puts an mlock that does nothing in the place of the C library's. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -23,26 +23,6 @@
 #else
 #define LOCKS true
 #endif
-
-/* Whether the kernel's description of the mapping at `memory` has a flag: "lo" locked, "dd" left out of dumps. */
-static bool mapping_has(const void *memory, const char *flag)
-{
-    char line[512], start[32];
-    bool inside = false;
-    const char *found = NULL;
-    FILE *maps = fopen("/proc/self/smaps", "r");
-    assert_non_null(maps);
-    snprintf(start, sizeof start, "%lx-", (unsigned long)(uintptr_t)memory);
-    while (found == NULL && fgets(line, sizeof line, maps) != NULL) {
-        inside = inside || strncmp(line, start, strlen(start)) == 0;
-        if (inside && strncmp(line, "VmFlags:", 8) == 0) {
-            found = strstr(line, flag);
-            break;
-        }
-    }
-    fclose(maps);
-    return found != NULL;
-}
 
 static void memory_is_zero_locked_and_left_out_of_dumps(void **state)
 {
@@ -53,8 +33,22 @@ static void memory_is_zero_locked_and_left_out_of_dumps(void **state)
         skip();
     assert_int_equal(locked_new(5000, &memory), 0);
     assert_memory_equal(memory, zeros, 5000);
-    assert_true(mapping_has(memory, " lo"));
-    assert_true(mapping_has(memory, " dd"));
+    struct smaps_entry e;
+    assert_true(smaps_find(memory, &e));
+    assert_true(smaps_has_flag(&e, "lo"));
+    assert_true(smaps_has_flag(&e, "dd"));
+    locked_free(memory, 5000);
+}
+
+static void memory_lies_between_guards_and_is_wiped_in_children(void **state)
+{
+    (void)state;
+    void *memory;
+    struct smaps_entry e;
+    assert_int_equal(locked_new(5000, &memory), 0);
+    assert_true(smaps_is_guarded(memory, 8192));
+    assert_true(smaps_find(memory, &e));
+    assert_true(smaps_has_flag(&e, "wf"));
     locked_free(memory, 5000);
 }
 
@@ -103,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zero_locked_and_left_out_of_dumps),
+        cmocka_unit_test(memory_lies_between_guards_and_is_wiped_in_children),
         cmocka_unit_test(freeing_nothing_is_fine),
         cmocka_unit_test(who_may_not_lock_gets_no_memory),
         cmocka_unit_test(random_numbers_fill_all_and_differ),

@@ -31,6 +31,7 @@ static int kernel_mmap(void *self, int fd, size_t bytes, uint64_t offset, void *
     if (address == MAP_FAILED) {
         return -errno;
     }
+    (void)madvise(address, bytes, MADV_DONTDUMP); /* the guest's registers and messages */
     *out = address;
     return 0;
 }

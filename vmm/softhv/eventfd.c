@@ -30,16 +30,22 @@ int softhv_eventfd_check(int fd)
     return r < 0 && errno == EBADF ? -EBADF : -EINVAL;
 }
 
-static bool ready(int fd, short what)
+/* unknown: the answer when the kernel gives none. */
+static bool ready(int fd, short what, bool unknown)
 {
     struct pollfd p = {.fd = fd, .events = what};
-    return poll(&p, 1, 0) == 1 && (p.revents & what) != 0;
+    int n;
+    do
+        n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? unknown : n == 1 && (p.revents & what) != 0;
 }
 
+/* A signal that is lost would be waited for; one that has to wait finds a counter that is nearly never full. */
 void softhv_eventfd_signal(int fd)
 {
     uint64_t one = 1;
-    if (ready(fd, POLLOUT) && write(fd, &one, sizeof(one)) < 0)
+    if (ready(fd, POLLOUT, true) && write(fd, &one, sizeof(one)) < 0)
         return; /* a counter at its limit already says what it should */
 }
 
@@ -55,7 +61,7 @@ bool softhv_eventfd_drain(int fd)
 
 bool softhv_eventfd_readable(int fd)
 {
-    return ready(fd, POLLIN);
+    return ready(fd, POLLIN, false);
 }
 
 /* epoll knows what it watches by (file, number): of two equal files under one number it refuses the second. */

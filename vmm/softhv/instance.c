@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "vmm/softhv/host.h"
 #include "vmm/softhv/kick.h"
 #include "vmm/softhv/request.h"
@@ -59,7 +60,7 @@ struct softhv_instance {
     struct object *bucket[BUCKETS];
     uint64_t partitions; /* made so far */
     bool watched;        /* the thread runs */
-    pthread_t thread;
+    struct thread thread;
 };
 
 /* ---- Objects ---- */
@@ -207,6 +208,7 @@ static void *watch(void *arg)
 {
     struct softhv_instance *s = arg;
     struct epoll_event e[EVENTS];
+    softhv_threads_tell(&s->cfg.threads, true);
     for (;;) {
         int n = epoll_wait(s->epoll, e, EVENTS, -1);
         for (int i = 0; i < n; i++) {
@@ -220,15 +222,11 @@ static void *watch(void *arg)
 /* Under the lock. */
 static int start_watch(struct softhv_instance *s)
 {
-    sigset_t all, before;
     if (s->watched)
         return 0;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = -pthread_create(&s->thread, NULL, watch, s);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    s->watched = err == 0;
-    return err == 0 ? 0 : -ENOMEM;
+    softhv_threads_tell(&s->cfg.threads, false);
+    s->watched = thread_start(&s->thread, 0, watch, s) == 0;
+    return s->watched ? 0 : -ENOMEM;
 }
 
 static void stop_watch(struct softhv_instance *s)
@@ -237,7 +235,7 @@ static void stop_watch(struct softhv_instance *s)
     if (!s->watched)
         return;
     (void)!write(s->wake, &one, sizeof(one));
-    pthread_join(s->thread, NULL);
+    thread_join(&s->thread);
     s->watched = false;
 }
 
@@ -368,6 +366,7 @@ int softhv_instance_new(const struct softhv_config *cfg, struct softhv_instance 
         return err;
     }
     s->host = softhv_host_probe(cfg->kernel);
+    s->host.threads = cfg->threads;
     *out = s;
     return 0;
 }

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "vmm/softhv/kernel.h"
+#include "vmm/softhv/threads.h"
 #include "vmm/softhv/trace.h"
 
 struct softhv_config {
@@ -34,6 +35,7 @@ struct softhv_config {
     /* Told of each request, on its thread, after it; NULL: nobody is. Must not call back. */
     void (*trace)(void *ctx, const struct softhv_trace_record *r);
     void *trace_ctx;
+    struct softhv_threads threads;
 };
 
 struct softhv_instance;

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "vmm/softhv/eventfd.h"
 
 #define EVENTS 64 /* taken from epoll at once */
@@ -43,7 +44,7 @@ struct softhv_irqfds {
 
     pthread_mutex_t request_lock; /* one request at a time; also guards running and closed */
     bool running, closed;
-    pthread_t thread;
+    struct thread thread;
 
     pthread_mutex_t lock;
     pthread_cond_t answered;
@@ -336,6 +337,7 @@ static bool serve(struct softhv_irqfds *s)
 static void *thread_main(void *arg)
 {
     struct softhv_irqfds *s = arg;
+    softhv_threads_tell(&s->hooks.threads, true);
     for (;;) {
         if (take_events(s, -1, NO_SKIP) && !serve(s))
             return NULL;
@@ -387,12 +389,8 @@ static int open_descriptors(struct softhv_irqfds *s)
 /* Signals of the client (its kicks, its timers) are not for this thread. */
 static int start_thread(struct softhv_irqfds *s)
 {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&s->thread, NULL, thread_main, s);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return r == 0 ? 0 : -ENOMEM;
+    softhv_threads_tell(&s->hooks.threads, false);
+    return thread_start(&s->thread, 0, thread_main, s) == 0 ? 0 : -ENOMEM;
 }
 
 /* The caller holds request_lock. */
@@ -424,6 +422,14 @@ static int ask(struct softhv_irqfds *s, enum command_kind kind, const struct msh
     return r;
 }
 
+int softhv_irqfds_start(struct softhv_irqfds *s)
+{
+    pthread_mutex_lock(&s->request_lock);
+    int r = start(s);
+    pthread_mutex_unlock(&s->request_lock);
+    return r;
+}
+
 int softhv_irqfds_request(struct softhv_irqfds *s, const struct mshv_user_irqfd *a)
 {
     if (a->flags & ~MSHV_IRQFD_FLAGS_MASK)
@@ -443,7 +449,7 @@ void softhv_irqfds_close(struct softhv_irqfds *s)
     s->closed = true;
     if (s->running) {
         ask(s, COMMAND_QUIT, NULL);
-        pthread_join(s->thread, NULL);
+        thread_join(&s->thread);
         s->running = false;
         while (s->n > 0)
             remove_at(s, s->n - 1);

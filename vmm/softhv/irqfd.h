@@ -22,6 +22,7 @@
 #include "vmm/mshv/abi.h"
 #include "vmm/softhv/kernel.h"
 #include "vmm/softhv/route.h"
+#include "vmm/softhv/threads.h"
 
 struct softhv_irqfd_hooks {
     /*
@@ -32,6 +33,7 @@ struct softhv_irqfd_hooks {
     /* Withdraw an ExtINT (CLEAR_VIRTUAL_INTERRUPT). Called by softhv_irqfds_eoi, under a lock: must not call back. */
     void (*clear_extint)(void *ctx);
     void *ctx;
+    struct softhv_threads threads;
 };
 
 struct softhv_irqfds;
@@ -41,6 +43,9 @@ int softhv_irqfds_new(enum softhv_kernel kernel, struct softhv_routes *routes, c
                       struct softhv_irqfds **out);
 /* Closes first. NULL is allowed. */
 void softhv_irqfds_free(struct softhv_irqfds *s);
+
+/* Make the thread now, as softhv_irqfds_request would. 0, or -ENOMEM; then it is made when there is a request. */
+int softhv_irqfds_start(struct softhv_irqfds *s);
 
 /*
  * MSHV_IRQFD with a copied argument: 0 or the driver's errno, in the order of its generation; -ENOMEM also when

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "common/mapping.h"
 #include "vmm/softhv/user.h"
 #include "vmm/softhv/vp.h"
 
@@ -108,8 +108,8 @@ static int make_locks(struct softhv_partition *p)
 
 static int make_pages(struct softhv_partition *p)
 {
-    void *m = mmap(NULL, SHARED_PAGES * MSHV_HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED)
+    void *m;
+    if (mapping_new(SHARED_PAGES * MSHV_HV_PAGE_SIZE, 0, &m) < 0)
         return -ENOMEM;
     p->pages = m;
     return 0;
@@ -120,7 +120,8 @@ static int make_parts(struct softhv_partition *p)
 {
     const struct softhv_gpa_config memory = {
         .kernel = p->host.kernel, .phys_bits = p->host.phys_bits, .overlays = SOFTHV_OVERLAYS};
-    const struct softhv_irqfd_hooks hooks = {.assert_msi = assert_msi, .clear_extint = clear_extint, .ctx = p};
+    const struct softhv_irqfd_hooks hooks = {
+        .assert_msi = assert_msi, .clear_extint = clear_extint, .ctx = p, .threads = p->host.threads};
     int err = make_pages(p);
     err = err != 0 ? err : softhv_gpa_new(&memory, &p->gpa);
     err = err != 0 ? err : softhv_doorbells_new(&p->doorbells);
@@ -148,8 +149,7 @@ static void free_parts(struct softhv_partition *p)
     softhv_doorbells_free(p->doorbells);
     softhv_gpa_free(p->gpa);
     x86_bus_lock_free(p->bus_lock);
-    if (p->pages != NULL)
-        munmap(p->pages, SHARED_PAGES * MSHV_HV_PAGE_SIZE);
+    mapping_free(p->pages, SHARED_PAGES * MSHV_HV_PAGE_SIZE);
     softhv_routes_fini(&p->routes);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->cpuid_lock);
@@ -222,7 +222,8 @@ int softhv_partition_initialise(struct softhv_partition *p)
         p->initialised = true;
     }
     pthread_mutex_unlock(&p->lock);
-    return 0;
+    /* Who wants to know of threads may not let any be made later. */
+    return p->host.threads.hook != NULL ? softhv_irqfds_start(p->irqfds) : 0;
 }
 
 /* ---- Time ---- */

@@ -30,6 +30,7 @@
 #include "vmm/softhv/kernel.h"
 #include "vmm/softhv/regs.h"
 #include "vmm/softhv/route.h"
+#include "vmm/softhv/threads.h"
 
 struct softhv_vp;
 
@@ -42,6 +43,7 @@ struct softhv_host {
     uint32_t signature; /* CPUID leaf 1, EAX */
     uint8_t phys_bits;  /* width of guest physical addresses, 36 to 52 */
     bool amd;           /* vendor */
+    struct softhv_threads threads;
 };
 
 /* Overlay slots of the guest memory map: two of the partition, three of each VP. */
@@ -92,7 +94,7 @@ int softhv_partition_new(const struct softhv_host *host, uint64_t id, uint64_t a
 /* Frees all VPs, too; NULL is allowed. No thread may be inside of any function on it. */
 void softhv_partition_free(struct softhv_partition *p);
 
-/* MSHV_INITIALIZE_PARTITION. 0, also when it is initialised already. */
+/* MSHV_INITIALIZE_PARTITION. 0, also when it is initialised already; -ENOMEM: no thread (threads.h). */
 int softhv_partition_initialise(struct softhv_partition *p);
 
 /*

@@ -8,16 +8,18 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "common/mapping.h"
 
 /* Instructions between two looks at timers: well below a millisecond, and clock readings stay below one percent. */
 #define TURN_INSNS UINT64_C(20000)
 /* The longest wait in one go, ns: it only bounds what a forgotten wake-up could cost. */
 #define WAIT_MAX UINT64_C(1000000000)
+/* Of the local APIC's timer, as of synthetic ones: a shorter one would leave its guest no time but for interrupts. */
+#define TIMER_MIN_PERIOD_NS (SOFTHV_STIMER_MIN_PERIOD * 100)
 /* Signals let in at the end of a run; a handler that raises its own for ever has them pending in the next one. */
 #define SIGNALS_MAX 64u
 
@@ -126,6 +128,7 @@ static struct softhv_lapic *make_lapic(struct softhv_vp *vp)
         .phys_bits = p->host.phys_bits,
         .timer_hz = p->clock.apic_hz,
         .tsc_hz = p->clock.tsc_hz,
+        .min_period_ns = TIMER_MIN_PERIOD_NS,
     };
     return softhv_lapic_new(&cfg);
 }
@@ -143,9 +146,8 @@ static void init_hv(struct softhv_vp *vp)
 
 static bool make_memory(struct softhv_vp *vp)
 {
-    void *m =
-        mmap(NULL, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED)
+    void *m;
+    if (mapping_new(SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE, MAPPING_SHARED, &m) < 0)
         return false;
     vp->pages = m;
     return true;
@@ -154,12 +156,11 @@ static bool make_memory(struct softhv_vp *vp)
 static void unmake(struct softhv_vp *vp)
 {
     x86_cpu_free(vp->cpu);
-    if (vp->pages != NULL)
-        munmap(vp->pages, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE);
+    mapping_free(vp->pages, SOFTHV_VP_PAGES * MSHV_HV_PAGE_SIZE);
     if (vp->wake_fd >= 0)
         close(vp->wake_fd);
     pthread_mutex_destroy(&vp->lock);
-    free(vp);
+    mapping_free(vp, sizeof(*vp));
 }
 
 static int make(struct softhv_vp *vp)
@@ -188,15 +189,16 @@ static int new_locked(struct softhv_partition *p, uint32_t index, struct softhv_
         return -EEXIST;
     if (!p->initialised)
         return -EIO; /* INVALID_PARTITION_STATE */
-    struct softhv_vp *vp = calloc(1, sizeof(*vp));
-    if (vp == NULL)
+    void *memory;    /* with the guest's registers in it */
+    if (mapping_new(sizeof(struct softhv_vp), 0, &memory) < 0)
         return -ENOMEM;
+    struct softhv_vp *vp = memory;
     vp->p = p;
     vp->index = index;
     vp->wake_fd = -1;
     int err = -pthread_mutex_init(&vp->lock, NULL);
     if (err != 0) {
-        free(vp);
+        mapping_free(vp, sizeof(*vp));
         return err;
     }
     err = make(vp);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/lib/smaps.h"
 #include "vmm/mshv/abi.h"
 #include "vmm/mshv/port.h"
 
@@ -58,6 +59,21 @@ static void mapping_is_shared_writable_and_at_its_offset(void **state)
     assert_int_equal(mshv_port_close(&port, fd), 0);
 }
 
+static void a_page_of_a_vp_is_in_no_dump(void **state)
+{
+    (void)state;
+    const struct mshv_port port = mshv_port_kernel();
+    void *address = NULL;
+    struct smaps_entry e;
+    int fd = memfd_create("vp", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    assert_int_equal(mshv_port_mmap(&port, fd, 4096, 0, &address), 0);
+    assert_true(smaps_find(address, &e));
+    assert_true(smaps_has_flag(&e, "dd"));
+    assert_int_equal(mshv_port_munmap(&port, address, 4096), 0);
+    assert_int_equal(mshv_port_close(&port, fd), 0);
+}
+
 /* On a host that has the device this opens it. */
 static void device_opens_where_it_is(void **state)
 {
@@ -77,6 +93,7 @@ int main(void)
         cmocka_unit_test(errno_is_converted_in_every_function),
         cmocka_unit_test(request_reaches_a_descriptor_that_knows_none),
         cmocka_unit_test(mapping_is_shared_writable_and_at_its_offset),
+        cmocka_unit_test(a_page_of_a_vp_is_in_no_dump),
         cmocka_unit_test(device_opens_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

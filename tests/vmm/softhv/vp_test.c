@@ -312,6 +312,37 @@ static void a_synthetic_timer_ends_hlt(void **state)
     rig_fini(&r);
 }
 
+#define WRMSR(msr, value)                                                                                              \
+    0x66, 0xb9, (msr)&0xff, (msr) >> 8, 0, 0, 0x66, 0xb8, (value)&0xff, (value) >> 8 & 0xff, (value) >> 16, 0, 0x0f,   \
+        0x30
+#define TIMER_LIMIT 20000u
+
+/* The APIC's timer with a period of one tick: a loop of 100,000 turns comes to its end all the same. */
+static void the_shortest_period_leaves_time_for_work(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    struct hv_message m;
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    RIG_PUT(&r, CODE, 0x66, 0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32, /* mov ecx, IA32_APIC_BASE; rdmsr */
+            0x80, 0xcc, 0x0c, 0x0f, 0x30, 0x66, 0x31, 0xd2,  /* or ah, 0xc: x2APIC; wrmsr; xor edx, edx */
+            WRMSR(0x80f, 0x1ff), WRMSR(0x83e, 0xb),          /* on; divide by 1 */
+            WRMSR(0x832, 0x20000 | VECTOR), WRMSR(0x838, 1), /* periodic; initial count */
+            0x66, 0xbb, 0xa0, 0x86, 0x01, 0, 0xfb,           /* mov ebx, 100000; sti */
+            0x66, 0x4b, 0x75, 0xfc, 0xe6, 0x81);             /* 1: dec ebx; jnz 1b; out 0x81, al */
+    RIG_PUT(&r, HANDLER, 0x66, 0x50, 0x66, 0x51, 0x66, 0x52, /* push eax, ecx, edx */
+            0x66, 0x31, 0xd2, WRMSR(0x80b, 0),               /* end of interrupt */
+            0x66, 0x5a, 0x66, 0x59, 0x66, 0x58,              /* pop */
+            0xff, 0x06, 0x00, 0x50,                          /* inc word [0x5000] */
+            0x81, 0x3e, 0x00, 0x50, TIMER_LIMIT & 0xff, TIMER_LIMIT >> 8, 0x77, 0x01, 0xcf, /* cmp; ja 1f; iret */
+            0xe6, 0x82);                                                                    /* 1: out 0x82, al */
+    RIG_PUT(&r, 0x5000, 0, 0);
+    rig_vector(&r, VECTOR, HANDLER);
+    const struct hv_x64_io_port_intercept_message *io = rig_run(&r, 0, HVMSG_X64_IO_PORT_INTERCEPT, &m);
+    assert_int_equal(io->port_number, 0x81);
+    rig_fini(&r);
+}
+
 /* In a handler, with interrupts off, and by a vector of the class that is in service. */
 static void any_request_ends_the_guest_idle_state(void **state)
 {
@@ -514,6 +545,7 @@ int main(void)
         cmocka_unit_test(a_second_vp_starts_by_sipi),
         cmocka_unit_test(a_flush_waits_for_other_vps),
         cmocka_unit_test(a_synthetic_timer_ends_hlt),
+        cmocka_unit_test(the_shortest_period_leaves_time_for_work),
         cmocka_unit_test(any_request_ends_the_guest_idle_state),
         cmocka_unit_test(writing_the_hypercall_page_faults),
         cmocka_unit_test(a_stack_in_the_hypercall_page_is_fatal),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "common/iov.h"
 
 #define BLOCK_BYTES_MAX 0x100000u
 #define ZERO_PAGE_BYTES 4096u
@@ -193,25 +194,11 @@ void disk_close(struct disk *d)
 
 /* ---- Use ---- */
 
-/* Take n bytes off the front of a list. */
-static void advance(struct iovec **iov, unsigned *count, size_t n)
-{
-    while (*count > 0 && n >= (*iov)->iov_len) {
-        n -= (*iov)->iov_len;
-        (*iov)++;
-        (*count)--;
-    }
-    if (*count > 0) {
-        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + n;
-        (*iov)->iov_len -= n;
-    }
-}
-
 typedef ssize_t transfer_fn(struct disk *d, const struct iovec *iov, unsigned count, uint64_t offset);
 
 static int transfer(struct disk *d, transfer_fn *move, struct iovec *iov, unsigned count, uint64_t offset)
 {
-    advance(&iov, &count, 0);
+    iov_advance(&iov, &count, 0);
     while (count > 0) {
         ssize_t n = move(d, iov, count, offset);
         if (n == -EINTR)
@@ -219,7 +206,7 @@ static int transfer(struct disk *d, transfer_fn *move, struct iovec *iov, unsign
         if (n <= 0)
             return n < 0 ? (int)n : -EIO;
         offset += (size_t)n;
-        advance(&iov, &count, (size_t)n);
+        iov_advance(&iov, &count, (size_t)n);
     }
     return 0;
 }

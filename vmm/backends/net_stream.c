@@ -20,6 +20,7 @@ struct net_stream {
     struct log *log;
     atomic_flag said;
     struct sockaddr_un address; /* sun_path is "": there is none to go back to */
+    struct sockaddr_un again;   /* the same for later, when the root may be another one */
     uint64_t retry_ns;
     struct loop *loop;
     /* What follows is the loop's. */
@@ -99,9 +100,12 @@ static int connect_to(const struct sockaddr_un *address)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+    int code;
+    do
+        code = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+    while (code == -EINTR);
+    if (code == 0)
         return fd;
-    int code = -errno;
     close(fd);
     return code;
 }
@@ -120,7 +124,7 @@ static void on_timer(void *ctx, uint32_t events)
     (void)events;
     if (read(s->timer, &times, sizeof(times)) < 0 || s->fd >= 0)
         return;
-    s->fd = connect_to(&s->address);
+    s->fd = connect_to(&s->again);
     if (s->fd >= 0 && watch(s) < 0)
         hang_up(s);
     if (s->fd < 0)
@@ -131,17 +135,24 @@ static void on_timer(void *ctx, uint32_t events)
 
 /* ---- Out ---- */
 
+/* By errno: the peer takes nothing now, or is gone. */
+static int cannot_send(struct net_stream *s)
+{
+    if (errno == EAGAIN)
+        return -EAGAIN;
+    lose_peer(s, strerror(errno));
+    return -ENOTCONN;
+}
+
 /* Send what is left of a frame. 0; -EAGAIN: there still is something; -ENOTCONN: the peer is gone. */
 static int flush_rest(struct net_stream *s)
 {
     while (s->out_begin < s->out_end) {
         ssize_t n = send(s->fd, s->out + s->out_begin, s->out_end - s->out_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
-            return -EAGAIN;
-        if (n < 0) {
-            lose_peer(s, strerror(errno));
-            return -ENOTCONN;
-        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cannot_send(s);
         s->out_begin += (size_t)n;
     }
     s->out_begin = s->out_end = 0;
@@ -163,13 +174,12 @@ static void keep_rest(struct net_stream *s, unsigned count, size_t sent)
 static int send_list(struct net_stream *s, uint16_t count)
 {
     struct msghdr message = {.msg_iov = s->list, .msg_iovlen = count};
-    ssize_t n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN)
-        return -EAGAIN;
-    if (n < 0) {
-        lose_peer(s, strerror(errno));
-        return -ENOTCONN;
-    }
+    ssize_t n;
+    do
+        n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return cannot_send(s);
     keep_rest(s, count, (size_t)n);
     return 0;
 }
@@ -209,7 +219,10 @@ static int fill(struct net_stream *s)
         s->in_end -= s->in_begin;
         s->in_begin = 0;
     }
-    ssize_t n = recv(s->fd, s->in + s->in_end, sizeof(s->in) - s->in_end, MSG_DONTWAIT);
+    ssize_t n;
+    do
+        n = recv(s->fd, s->in + s->in_end, sizeof(s->in) - s->in_end, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
     if (n > 0) {
         s->in_end += (size_t)n;
         return 0;
@@ -349,16 +362,23 @@ static int take_descriptor(struct net_stream *s, int fd, struct err *err)
     return 0;
 }
 
-static int connect_first(struct net_stream *s, const char *path, struct err *err)
+static bool set_address(struct sockaddr_un *address, const char *path)
+{
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof(address->sun_path))
+        return false;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, n + 1);
+    return true;
+}
+
+static int connect_first(struct net_stream *s, const char *path, const char *inside, struct err *err)
 {
     const struct err_context context = {.attempted = "connect to the network stack at",
                                         .on_what = path,
                                         .what_to_do = "start it first, for example: passt --socket PATH"};
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof(s->address.sun_path))
+    if (!set_address(&s->address, path) || !set_address(&s->again, inside != NULL ? inside : path))
         return err_fail_because(err, -EINVAL, &context, "a path has 1 to %zu bytes", sizeof(s->address.sun_path) - 1);
-    s->address.sun_family = AF_UNIX;
-    memcpy(s->address.sun_path, path, n + 1);
     s->fd = connect_to(&s->address);
     return s->fd < 0 ? err_fail(err, s->fd, &context) : 0;
 }
@@ -378,7 +398,7 @@ int net_stream_open(const struct net_stream_config *config, struct net_backend *
     s->timer_source = (struct loop_source){.fd = s->timer, .ready = on_timer, .ctx = s};
     s->backend = (struct net_backend){.ops = &stream_ops, .self = s, .pairs = 1, .mtu = config->mtu};
     int code = s->timer < 0           ? err_fail(err, -errno, &context)
-               : config->path != NULL ? connect_first(s, config->path, err)
+               : config->path != NULL ? connect_first(s, config->path, config->inside, err)
                                       : take_descriptor(s, config->fd, err);
     if (code < 0) {
         stream_close(s);

@@ -20,11 +20,12 @@
 #define NET_STREAM_RETRY_NS UINT64_C(1000000000)
 
 struct net_stream_config {
-    const char *path;  /* where the peer listens; copied. NULL: fd */
-    int fd;            /* connected, owned by the back end from success on; there is no second try then */
-    uint64_t retry_ns; /* between attempts to connect; 0: NET_STREAM_RETRY_NS */
-    uint16_t mtu;      /* that the peer understands; 0: not known */
-    struct log *log;   /* borrowed; may be NULL */
+    const char *path;   /* where the peer listens; copied. NULL: fd */
+    const char *inside; /* the same for connections after the first, from inside of the process's jail; NULL: path */
+    int fd;             /* connected, owned by the back end from success on; there is no second try then */
+    uint64_t retry_ns;  /* between attempts to connect; 0: NET_STREAM_RETRY_NS */
+    uint16_t mtu;       /* that the peer understands; 0: not known */
+    struct log *log;    /* borrowed; may be NULL */
 };
 
 /*

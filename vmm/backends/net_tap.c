@@ -286,14 +286,21 @@ static void on_ready(void *ctx, uint32_t events)
 static ssize_t tap_receive(void *self, unsigned pair, const struct iovec *iov, unsigned count)
 {
     const struct net_tap *tap = self;
-    ssize_t n = readv(tap->queue[pair].fd, iov, (int)count);
+    ssize_t n;
+    do
+        n = readv(tap->queue[pair].fd, iov, (int)count);
+    while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
 
 static int tap_send(void *self, unsigned pair, const struct iovec *iov, unsigned count)
 {
     const struct net_tap *tap = self;
-    if (writev(tap->queue[pair].fd, iov, (int)count) >= 0)
+    ssize_t n;
+    do
+        n = writev(tap->queue[pair].fd, iov, (int)count);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
         return 0;
     /* The kernel takes a frame or refuses it; its queue has no end that could be waited for. */
     return errno == EAGAIN ? -ENOBUFS : -errno;

@@ -604,6 +604,25 @@ static void it_tries_until_the_peer_is_back(void **state)
     assert_int_equal(r->came, 1);
 }
 
+/* As after the process got another root: the first connection went to the path, the next ones go elsewhere. */
+static void from_inside_of_a_jail_the_path_is_another(void **state)
+{
+    struct rig *r = *state;
+    char inside[128];
+    (void)snprintf(inside, sizeof(inside), "%s.in", r->path);
+    const struct net_stream_config cfg = {.path = r->path, .inside = inside, .retry_ns = 1};
+    listen_at(r);
+    assert_int_equal(net_stream_open(&cfg, &r->b, NULL), 0);
+    accept_peer(r);
+    start(r);
+    assert_int_equal(rename(r->path, inside), 0);
+    drop_peer(r);
+    while (r->ups == 0)
+        turn_when_ready(r);
+    assert_int_equal(rename(inside, r->path), 0);
+    accept_peer(r);
+}
+
 static void it_does_not_spin_while_it_waits_for_the_next_attempt(void **state)
 {
     struct rig *r = *state;
@@ -665,6 +684,7 @@ int main(void)
         CASE(a_peer_that_vanishes_is_noticed_by_sending),
         CASE(a_peer_that_vanishes_within_a_frame_leaves_nothing_behind),
         CASE(it_tries_until_the_peer_is_back),
+        CASE(from_inside_of_a_jail_the_path_is_another),
         CASE(it_does_not_spin_while_it_waits_for_the_next_attempt),
         CASE(a_wish_for_frames_survives_a_new_connection),
     };

@@ -40,11 +40,21 @@ static void read_config(void *dev, uint8_t *out)
 static void reset(void *dev)
 {
     struct fs *fs = dev;
-    fs_server_forget(&fs->server);
+    fs_server_end(&fs->server);
 }
 
-static const struct virtio_ops ops = {
-    .name = "fs", .type = VIRTIO_TYPE_FS, .serve = serve, .read_config = read_config, .reset = reset};
+static void after_reset(void *dev)
+{
+    struct fs *fs = dev;
+    fs_server_tidy(&fs->server);
+}
+
+static const struct virtio_ops ops = {.name = "fs",
+                                      .type = VIRTIO_TYPE_FS,
+                                      .serve = serve,
+                                      .read_config = read_config,
+                                      .reset = reset,
+                                      .after_reset = after_reset};
 
 static int check(const struct fs_config *config, struct err *err)
 {
@@ -58,6 +68,11 @@ static int check(const struct fs_config *config, struct err *err)
     return good ? 0 : err_fail_because(err, -EINVAL, &context, "the configuration is not possible");
 }
 
+static void begin_thread(void *host)
+{
+    fs_host_begin_thread(host);
+}
+
 static int init_virtio(struct fs *fs, const struct fs_config *config, struct err *err)
 {
     struct virtio_config common = {.ops = &ops,
@@ -67,8 +82,10 @@ static int init_virtio(struct fs *fs, const struct fs_config *config, struct err
                                    .queues = 1 + config->queues,
                                    .queue_size = FS_QUEUE_SIZE,
                                    .log = config->log};
-    for (unsigned i = 0; i < common.queues; i++)
+    for (unsigned i = 0; i < common.queues; i++) {
         common.loops[i] = config->loops[i];
+        loop_begin_with(config->loops[i], begin_thread, &fs->server.host);
+    }
     memcpy(fs->config, config->tag, strlen(config->tag));
     bytes_store_le32(fs->config + FS_TAG_BYTES, config->queues);
     return virtio_init(&fs->virtio, &common, err);
@@ -111,19 +128,30 @@ struct virtio *fs_virtio(struct fs *fs)
 
 /* ---- Exports ---- */
 
-int fs_export_add(struct fs *fs, const char *name, int fd, bool read_only)
+int fs_export_open(struct fs *fs, struct fs_export *e, int fd)
 {
-    struct fs_export *e;
-    if (fs->server.whole != NULL || fs_check_component(name) < 0)
-        return -EINVAL;
-    int code = fs_export_new(&fs->server.host, fd, false, &e);
-    if (code < 0)
-        return code;
+    int code = fs->server.whole != NULL ? -EINVAL : fs_export_reach(e, &fs->server.host, fd, false);
+    if (code == 0)
+        fs_server_note_device(&fs->server, e);
+    return code;
+}
+
+int fs_export_put(struct fs *fs, const char *name, struct fs_export *e, bool read_only)
+{
     e->read_only = read_only;
-    fs_server_note_device(&fs->server, e);
-    code = fs_exports_add(&fs->server.exports, name, e);
+    int code = fs_check_component(name) < 0 ? -EINVAL : fs_exports_add(&fs->server.exports, name, e);
     if (code < 0)
         fs_export_drop(e);
+    return code;
+}
+
+int fs_export_add(struct fs *fs, const char *name, int fd, bool read_only)
+{
+    struct fs_export *e = fs_export_blank();
+    int code = e == NULL ? -ENOMEM : fs_export_open(fs, e, fd);
+    if (code == 0)
+        return fs_export_put(fs, name, e, read_only);
+    fs_export_drop(e);
     return code;
 }
 

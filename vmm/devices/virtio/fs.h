@@ -74,6 +74,7 @@ struct fs_config {
 };
 
 struct fs;
+struct fs_export;
 
 /*
  * Make the device; free it when no VP and no loop runs. The process has at most fd_budget + 2 * FS_HANDLES_MAX + a few
@@ -95,6 +96,15 @@ struct virtio *fs_virtio(struct fs *fs);
  * not for exports; -EEXIST; -ENOSPC: there are FS_EXPORTS_MAX; or what the host says.
  */
 int fs_export_add(struct fs *fs, const char *name, int fd, bool read_only);
+/*
+ * The same in three steps, for a caller who may not open files and has somebody who may do the second. They fail as
+ * above; fs_export_blank with NULL if there is no memory. An export is its maker's until fs_export_put, which takes it
+ * whether it fails or not; fs_export_drop frees one.
+ */
+struct fs_export *fs_export_blank(void);
+int fs_export_open(struct fs *fs, struct fs_export *e, int fd);
+int fs_export_put(struct fs *fs, const char *name, struct fs_export *e, bool read_only);
+void fs_export_drop(struct fs_export *e);
 /*
  * Take the name away. What the guest uses of it goes on until the guest forgets it, and then its descriptors are
  * closed. Any thread. 0; -ENOENT: there is none of this name.

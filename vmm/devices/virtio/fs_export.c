@@ -9,19 +9,30 @@
 
 /* ---- One ---- */
 
-int fs_export_new(const struct fs_host *h, int fd, bool whole, struct fs_export **out)
+struct fs_export *fs_export_blank(void)
 {
     struct fs_export *e = calloc(1, sizeof(*e));
     if (e == NULL)
-        return -ENOMEM;
-    int code = fs_base_open(h, fd, whole, &e->base);
-    if (code < 0) {
-        free(e);
-        return code;
-    }
+        return NULL;
+    e->base = (struct fs_base){.fd = -1, .mount = -1};
     atomic_init(&e->uses, 1);
-    *out = e;
-    return 0;
+    return e;
+}
+
+int fs_export_reach(struct fs_export *e, const struct fs_host *h, int fd, bool whole)
+{
+    return fs_base_open(h, fd, whole, &e->base);
+}
+
+int fs_export_new(const struct fs_host *h, int fd, bool whole, struct fs_export **out)
+{
+    struct fs_export *e = fs_export_blank();
+    int code = e == NULL ? -ENOMEM : fs_export_reach(e, h, fd, whole);
+    if (code < 0)
+        fs_export_drop(e);
+    else
+        *out = e;
+    return code;
 }
 
 struct fs_export *fs_export_hold(struct fs_export *e)

@@ -41,10 +41,11 @@ struct fs_exports {
  * has to be a folder that can be read. 0, -EINVAL: neither folder nor regular file; -ENOMEM; or what the host says.
  */
 int fs_export_new(const struct fs_host *h, int fd, bool whole, struct fs_export **out);
+/* The second half of that, for one of fs_export_blank: 0 or -errno, and it is the caller's to drop either way. */
+int fs_export_reach(struct fs_export *e, const struct fs_host *h, int fd, bool whole);
 /* One more use; e may be NULL. Returns e. */
 struct fs_export *fs_export_hold(struct fs_export *e);
-/* One less. Accepts NULL. */
-void fs_export_drop(struct fs_export *e);
+/* fs_export_drop (fs.h): one less. Accepts NULL. */
 
 void fs_exports_init(struct fs_exports *x);
 /* Nodes may still use some. */

@@ -28,6 +28,14 @@ static int open_name(int dir, const char *name, uint64_t flags, uint64_t mode, u
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* What a descriptor stands for, by its link in /proc/self/fd, which is to be followed. No such link: no descriptor. */
+static int open_again(const struct fs_host *h, int fd, int flags)
+{
+    const struct open_how how = {.flags = (uint64_t)(unsigned)flags | O_CLOEXEC};
+    long again = syscall(SYS_openat2, h->proc, fs_host_fd_name(fd).text, &how, sizeof(how));
+    return again >= 0 ? (int)again : errno == ENOENT ? -EBADF : -errno;
+}
+
 int fs_host_stat(int fd, struct fs_statx *out)
 {
     if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_WANTED, out) < 0)
@@ -76,8 +84,8 @@ int fs_object_at(const struct fs_host *h, int dir, const char *name, struct fs_o
 
 int fs_object_of(const struct fs_host *h, int fd, struct fs_object *out)
 {
-    int again = openat(h->proc, fs_host_fd_name(fd).text, O_PATH | O_CLOEXEC);
-    return again < 0 ? -errno : describe(again, out);
+    int again = open_again(h, fd, O_PATH);
+    return again < 0 ? again : describe(again, out);
 }
 
 int fs_object_by_key(const struct fs_base *b, const struct fs_ident *ident, struct fs_object *out)
@@ -116,8 +124,7 @@ struct fs_fd_name fs_host_fd_name(int fd)
 int fs_host_reopen(const struct fs_host *h, int fd, int flags)
 {
     /* Not to wait for whoever holds a lease. */
-    int again = openat(h->proc, fs_host_fd_name(fd).text, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    return again < 0 ? -errno : again;
+    return open_again(h, fd, flags | O_NOCTTY | O_NONBLOCK);
 }
 
 int fs_host_create(const struct fs_host *h, int dir, const char *name, int flags, uint32_t mode)
@@ -203,7 +210,7 @@ int fs_base_open(const struct fs_host *h, int fd, bool whole, struct fs_base *ou
 {
     struct fs_object object;
     *out = (struct fs_base){.fd = -1, .mount = -1};
-    int code = fcntl(fd, F_GETFD) < 0 ? -errno : fs_object_of(h, fd, &object);
+    int code = fs_object_of(h, fd, &object);
     if (code < 0)
         return code;
     *out = (struct fs_base){.fd = object.fd, .mount = -1, .mount_id = object.ident.mount};
@@ -242,6 +249,15 @@ static bool set_user(uint32_t uid)
 static bool set_group(uint32_t gid)
 {
     return syscall(SYS_setresgid, -1, gid, -1) == 0;
+}
+
+void fs_host_begin_thread(struct fs_host *h)
+{
+    int shared = FS_UMASK_SHARED;
+    if (unshare(CLONE_FS) == 0)
+        (void)atomic_compare_exchange_strong(&h->umask, &shared, FS_UMASK_OWN);
+    else
+        atomic_store(&h->umask, FS_UMASK_REFUSED);
 }
 
 /* What was in force before must come back, or the thread would go on with somebody else's rights. */
@@ -291,8 +307,7 @@ int fs_act_as(const struct fs_host *h, uint32_t uid, uint32_t gid, uint32_t umas
     int code = become(h, uid, gid, true, actor);
     if (code < 0)
         return code;
-    /* The umask is the process's unless the thread has its own, and the others' files must not depend on a guest. */
-    actor->masked = unshare(CLONE_FS) == 0;
+    actor->masked = atomic_load(&h->umask) == FS_UMASK_OWN;
     if (actor->masked)
         actor->umask = umask(umask_bits & 0777);
     return 0;

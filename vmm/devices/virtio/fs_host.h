@@ -6,13 +6,14 @@
  * (O_PATH). What is to be read or written is opened again from that descriptor, through /proc/self/fd, so it is this
  * very object and no other that took its name meanwhile.
  *
- * Threads: what is here is constant after fs_host_init; all functions may be called by any thread. fs_act_as changes
- * the calling thread's rights only.
+ * Threads: what is here is constant once the threads that serve have begun; all functions may be called by any thread.
+ * fs_act_as changes the calling thread's rights only.
  */
 #ifndef CAISSON_VMM_DEVICES_VIRTIO_FS_HOST_H
 #define CAISSON_VMM_DEVICES_VIRTIO_FS_HOST_H
 
 #include <linux/capability.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -22,10 +23,14 @@
 #define FS_KEY_BYTES 40u
 #define FS_NAME_MAX  255u
 
+/* Is the umask of a thread that serves its own? It is the process's unless the thread has seen to that. */
+enum fs_umask { FS_UMASK_SHARED, FS_UMASK_OWN, FS_UMASK_REFUSED };
+
 struct fs_host {
     int proc;         /* /proc/self/fd */
     uint64_t resolve; /* RESOLVE_* for one name */
     bool as_root;
+    atomic_int umask; /* enum fs_umask, of all threads that serve */
 };
 
 /* A folder, or a file, under which the guest is shown what there is. */
@@ -95,6 +100,12 @@ struct fs_fd_name {
     char text[16];
 };
 struct fs_fd_name fs_host_fd_name(int fd);
+
+/*
+ * By each thread that is going to serve, before it does: give it a umask of its own, which the files that it makes for
+ * a guest depend on and those of other threads must not. Where the kernel refuses, umasks are applied to modes here.
+ */
+void fs_host_begin_thread(struct fs_host *h);
 
 /* ---- Rights of the calling thread -------------------------------------------------------------------------------- */
 

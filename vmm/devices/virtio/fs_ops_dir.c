@@ -79,7 +79,10 @@ static int list_some(struct listing *l)
     uint8_t *buffer = l->r->w->buffer;
     uint32_t left = l->limit - l->used;
     uint32_t size = left < READ_MIN ? READ_MIN : left < READ_MAX ? left : READ_MAX;
-    long n = syscall(SYS_getdents64, l->handle->fd, buffer, size);
+    long n;
+    do
+        n = syscall(SYS_getdents64, l->handle->fd, buffer, size);
+    while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n < 0 ? -errno : 0;
     for (long at = 0; at < n;) {

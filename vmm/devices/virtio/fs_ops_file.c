@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/iov.h"
 #include "vmm/devices/virtio/fs_ops.h"
 
 /* A copy on the host may take as long as reading and writing it: the guest asks again for the rest. */
@@ -19,6 +20,40 @@
 static int64_t result(ssize_t n)
 {
     return n < 0 ? -errno : n;
+}
+
+typedef ssize_t move_fn(int fd, const struct iovec *list, unsigned count, int64_t offset, int flags);
+
+static ssize_t move_in(int fd, const struct iovec *list, unsigned count, int64_t offset, int flags)
+{
+    (void)flags;
+    return preadv(fd, list, (int)count, (off_t)offset);
+}
+
+static ssize_t move_out(int fd, const struct iovec *list, unsigned count, int64_t offset, int flags)
+{
+    return syscall(SYS_pwritev2, fd, list, (long)count, (long)offset, 0L, flags);
+}
+
+/*
+ * All of it, or up to the end of the file, or what was done when the host failed: the guest's kernel takes an answer
+ * that is too short for the end of the file, or for a lost write. Uses the list up.
+ */
+static int64_t move_all(move_fn *move, int fd, struct iovec *list, unsigned count, int64_t offset, int flags)
+{
+    int64_t done = 0;
+    ssize_t n = 1;
+    iov_advance(&list, &count, 0);
+    while (n > 0 && count > 0) {
+        do
+            n = move(fd, list, count, offset + done, flags);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+            return done > 0 ? done : -errno;
+        done += n;
+        iov_advance(&list, &count, (size_t)n);
+    }
+    return done;
 }
 
 int64_t fs_op_read(struct fs_request *r)
@@ -33,7 +68,8 @@ int64_t fs_op_read(struct fs_request *r)
         bytes = FS_IO_BYTES;
     const struct virtq_chain *chain = &r->w->chain;
     unsigned n = virtq_slice(virtq_chain_in(chain), chain->in, sizeof(struct fuse_out_header), bytes, r->w->slice);
-    int64_t done = in.offset > INT64_MAX ? -EINVAL : result(preadv(handle->fd, r->w->slice, (int)n, (off_t)in.offset));
+    int64_t done =
+        in.offset > INT64_MAX ? -EINVAL : move_all(move_in, handle->fd, r->w->slice, n, (int64_t)in.offset, 0);
     fs_handle_done(&r->s->handles, handle);
     return done;
 }
@@ -42,10 +78,10 @@ int64_t fs_op_read(struct fs_request *r)
  * Whether a write appends is a matter of the moment, not of the open: the guest's fcntl(F_SETFL) changes it, and what
  * its kernel writes back of a mapping never does. So the host's descriptor is without O_APPEND.
  */
-static int64_t write_slices(int fd, const struct iovec *slices, unsigned count, const struct fuse_write_in *in)
+static int64_t write_slices(int fd, struct iovec *slices, unsigned count, const struct fuse_write_in *in)
 {
     int flags = (in->flags & O_APPEND) != 0 ? RWF_APPEND : 0;
-    return result(syscall(SYS_pwritev2, fd, slices, (long)count, (long)in->offset, 0L, flags));
+    return move_all(move_out, fd, slices, count, (int64_t)in->offset, flags);
 }
 
 static int64_t write_out(struct fs_request *r, int fd, const struct fuse_write_in *in)

@@ -31,10 +31,11 @@ int64_t fs_op_init(struct fs_request *r)
     fs_argument(r, &in, FS_INIT_IN_BYTES);
     if (in.major < FS_FUSE_MAJOR || (in.major == FS_FUSE_MAJOR && in.minor < FS_FUSE_MINOR_MIN))
         return -EPROTO;
-    fs_server_forget(r->s);
     /* A driver of another protocol is told ours, and asks again if it can. */
-    if (in.major > FS_FUSE_MAJOR)
+    if (in.major > FS_FUSE_MAJOR) {
+        fs_server_forget(r->s);
         return fs_answer(r, &out, sizeof(out));
+    }
     out.minor = in.minor < FS_FUSE_MINOR ? in.minor : FS_FUSE_MINOR;
     out.max_readahead = in.max_readahead;
     out.flags = flags_for(r->s, in.flags);
@@ -43,7 +44,7 @@ int64_t fs_op_init(struct fs_request *r)
     out.max_write = FS_IO_BYTES;
     out.max_pages = FS_IO_PAGES;
     out.time_gran = 1;
-    r->s->begun = true;
+    fs_server_begin(r->s);
     return fs_answer(r, &out, sizeof(out));
 }
 

@@ -3,11 +3,12 @@
  *
  * Extended attributes: those of users, and those that only mean something to whoever has rights on the host (file
  * capabilities, trusted ones), which the host then refuses or not. Labels of the host's own security modules and
- * access control lists are neither shown nor set.
+ * access control lists are neither shown nor set. Files and folders have them. What is never opened here, a symbolic
+ * link or a FIFO, has none: those of users they cannot have anyway, and the calls that would get at others take paths,
+ * which the threads that serve are not to have.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -35,38 +36,23 @@ static int check_name(const char *name)
     return is_served(name) ? 0 : -EOPNOTSUPP;
 }
 
-/* An object to be asked: by a descriptor if it can be opened, else by its link in /proc. */
-struct target {
-    struct fs_node *node;
-    int fd; /* -1: by path */
-    char path[40];
-};
-
-static int open_target(struct fs_request *r, struct target *t)
+/* What is to be asked, opened: a descriptor, which is closed with close_target; or -errno, `none` if it has none. */
+static int open_target(struct fs_request *r, int none)
 {
-    int code = fs_node_use(&r->s->nodes, r->in.nodeid, &t->node);
+    struct fs_node *node;
+    int code = fs_node_use(&r->s->nodes, r->in.nodeid, &node);
     if (code < 0)
         return code;
-    t->fd = -1;
-    if (t->node->export == NULL) {
-        fs_node_done(&r->s->nodes, t->node);
-        return -EOPNOTSUPP;
-    }
-    if (t->node->ident.type == S_IFREG || t->node->ident.type == S_IFDIR)
-        t->fd = fs_host_reopen(&r->s->host, t->node->fd, O_RDONLY);
-    (void)snprintf(t->path, sizeof(t->path), "/proc/self/fd/%d", t->node->fd);
-    return 0;
+    bool has = node->export != NULL && (node->ident.type == S_IFREG || node->ident.type == S_IFDIR);
+    code = node->export == NULL ? -EOPNOTSUPP : has ? fs_host_reopen(&r->s->host, node->fd, O_RDONLY) : none;
+    fs_node_done(&r->s->nodes, node);
+    return code;
 }
 
-static int64_t close_target(struct fs_request *r, struct target *t, ssize_t done)
+static int64_t close_target(int fd, ssize_t done)
 {
     int64_t code = done < 0 ? -errno : done;
-    /* /proc may be gone by now, and then only what can be opened has attributes. */
-    if (t->fd < 0 && code == -ENOENT)
-        code = -EOPNOTSUPP;
-    if (t->fd >= 0)
-        close(t->fd);
-    fs_node_done(&r->s->nodes, t->node);
+    close(fd);
     return code;
 }
 
@@ -75,31 +61,21 @@ int64_t fs_op_setxattr(struct fs_request *r)
     struct {
         uint32_t size, flags;
     } in;
-    struct target t;
     fs_argument(r, &in, sizeof(in));
-    int64_t code = check_name(r->name[0]);
+    int code = check_name(r->name[0]);
     if (code == 0 && ((in.flags & ~FLAGS_KNOWN) != 0 || in.size > r->tail_bytes))
         code = -EINVAL;
     if (code == 0 && in.size > FS_VALUE_MAX)
         code = -E2BIG;
-    if (code == 0)
-        code = open_target(r, &t);
-    if (code < 0)
-        return code;
-    return close_target(r, &t,
-                        t.fd >= 0 ? fsetxattr(t.fd, r->name[0], r->tail, in.size, (int)in.flags)
-                                  : setxattr(t.path, r->name[0], r->tail, in.size, (int)in.flags));
+    int fd = code < 0 ? code : open_target(r, -EPERM);
+    return fd < 0 ? fd : close_target(fd, fsetxattr(fd, r->name[0], r->tail, in.size, (int)in.flags));
 }
 
 int64_t fs_op_removexattr(struct fs_request *r)
 {
-    struct target t;
-    int64_t code = check_name(r->name[0]);
-    if (code == 0)
-        code = open_target(r, &t);
-    if (code < 0)
-        return code;
-    return close_target(r, &t, t.fd >= 0 ? fremovexattr(t.fd, r->name[0]) : removexattr(t.path, r->name[0]));
+    int code = check_name(r->name[0]);
+    int fd = code < 0 ? code : open_target(r, -EPERM);
+    return fd < 0 ? fd : close_target(fd, fremovexattr(fd, r->name[0]));
 }
 
 /* A value or list of `bytes` in the buffer; the guest has room for `size`, or asks with 0 how much it needs. */
@@ -114,18 +90,13 @@ static int64_t answer_sized(struct fs_request *r, uint32_t size, size_t bytes)
 int64_t fs_op_getxattr(struct fs_request *r)
 {
     struct fuse_getxattr_in in;
-    struct target t;
     fs_argument(r, &in, sizeof(in));
-    int64_t code = check_name(r->name[0]);
-    if (code == 0)
-        code = open_target(r, &t);
-    if (code < 0)
-        return code;
-    size_t most = sizeof(r->w->buffer);
-    code = close_target(r, &t,
-                        t.fd >= 0 ? fgetxattr(t.fd, r->name[0], r->w->buffer, most)
-                                  : getxattr(t.path, r->name[0], r->w->buffer, most));
-    return code < 0 ? code : answer_sized(r, in.size, (size_t)code);
+    int code = check_name(r->name[0]);
+    int fd = code < 0 ? code : open_target(r, -ENODATA);
+    if (fd < 0)
+        return fd;
+    int64_t n = close_target(fd, fgetxattr(fd, r->name[0], r->w->buffer, sizeof(r->w->buffer)));
+    return n < 0 ? n : answer_sized(r, in.size, (size_t)n);
 }
 
 /* Leave those out that are not served. Returns what remains, in bytes. */
@@ -146,13 +117,13 @@ static size_t filter(char *list, size_t bytes)
 int64_t fs_op_listxattr(struct fs_request *r)
 {
     struct fuse_getxattr_in in;
-    struct target t;
     char *list = (char *)r->w->buffer;
     fs_argument(r, &in, sizeof(in));
-    int64_t code = open_target(r, &t);
-    if (code < 0)
-        return code;
-    size_t most = sizeof(r->w->buffer);
-    code = close_target(r, &t, t.fd >= 0 ? flistxattr(t.fd, list, most) : listxattr(t.path, list, most));
-    return code < 0 ? code : answer_sized(r, in.size, filter(list, (size_t)code));
+    int fd = open_target(r, -ENODATA);
+    if (fd == -ENODATA)
+        return answer_sized(r, in.size, 0);
+    if (fd < 0)
+        return fd;
+    int64_t n = close_target(fd, flistxattr(fd, list, sizeof(r->w->buffer)));
+    return n < 0 ? n : answer_sized(r, in.size, filter(list, (size_t)n));
 }

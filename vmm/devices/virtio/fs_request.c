@@ -242,6 +242,7 @@ int fs_server_init(struct fs_server *s, const struct fs_config *config, struct e
     if (code < 0)
         return code;
     (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_mutex_init(&s->session_lock, NULL);
     fs_exports_init(&s->exports);
     code = open_whole(s, config, err);
     if (code == 0 && (code = make_tables(s, config)) < 0)
@@ -259,12 +260,43 @@ void fs_server_note_device(struct fs_server *s, const struct fs_export *e)
         (void)atomic_compare_exchange_strong(&s->device, &none, fs_device_of(&st));
 }
 
-void fs_server_forget(struct fs_server *s)
+/* Under session_lock. */
+static void forget(struct fs_server *s)
 {
     s->begun = false;
+    s->gone = false;
     fs_locks_end_all(s);
     fs_handles_release_all(&s->handles);
     fs_nodes_forget_all(&s->nodes);
+}
+
+void fs_server_forget(struct fs_server *s)
+{
+    pthread_mutex_lock(&s->session_lock);
+    forget(s);
+    pthread_mutex_unlock(&s->session_lock);
+}
+
+void fs_server_begin(struct fs_server *s)
+{
+    pthread_mutex_lock(&s->session_lock);
+    forget(s);
+    s->begun = true;
+    pthread_mutex_unlock(&s->session_lock);
+}
+
+void fs_server_end(struct fs_server *s)
+{
+    s->begun = false;
+    s->gone = true;
+}
+
+void fs_server_tidy(struct fs_server *s)
+{
+    pthread_mutex_lock(&s->session_lock);
+    if (s->gone)
+        forget(s);
+    pthread_mutex_unlock(&s->session_lock);
 }
 
 void fs_server_fini(struct fs_server *s)
@@ -279,5 +311,6 @@ void fs_server_fini(struct fs_server *s)
     fs_host_fini(&s->host);
     free(s->locks);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->session_lock);
     memset(s, 0, sizeof(*s));
 }

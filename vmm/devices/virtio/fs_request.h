@@ -38,8 +38,10 @@ struct fs_server {
     struct fs_handles handles;
     enum fs_cache cache;
     bool read_only, lock_on_host;
-    atomic_bool begun;    /* INIT came */
-    pthread_mutex_t lock; /* guards `locks`, which is NULL without lock_on_host */
+    atomic_bool begun;            /* INIT came */
+    pthread_mutex_t session_lock; /* one guest is forgotten before the next begins; outermost */
+    atomic_bool gone;             /* a guest that is not forgotten yet */
+    pthread_mutex_t lock;         /* guards `locks`, which is NULL without lock_on_host */
     struct fs_lock *locks;
 };
 
@@ -71,6 +73,12 @@ void fs_server_fini(struct fs_server *s);
 void fs_server_note_device(struct fs_server *s, const struct fs_export *e);
 /* The guest is gone or begins anew: it has no nodes, no handles and no locks any more. */
 void fs_server_forget(struct fs_server *s);
+/* It begins anew: as before, and from now on requests are served. */
+void fs_server_begin(struct fs_server *s);
+/* It is gone: nothing is served until it begins. Makes no system calls; fs_server_tidy has to follow, on a loop. */
+void fs_server_end(struct fs_server *s);
+/* Forget a guest that is gone, unless another has begun, which came with the same. */
+void fs_server_tidy(struct fs_server *s);
 
 /*
  * Serve the request in w->chain. urgent: it came on the queue for FORGET and INTERRUPT, which takes no others. Returns

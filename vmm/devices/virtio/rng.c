@@ -19,9 +19,9 @@ static int fill_from_host(void *ctx, uint8_t *to, size_t bytes)
     /* 256 bytes at a time never come short. */
     for (size_t done = 0; done < bytes;) {
         ssize_t n = getrandom(to + done, bytes - done < 256 ? bytes - done : 256, GRND_NONBLOCK);
-        if (n < 0)
+        if (n < 0 && errno != EINTR)
             return -errno;
-        done += (size_t)n;
+        done += n > 0 ? (size_t)n : 0;
     }
     return 0;
 }

@@ -155,12 +155,20 @@ static bool serve_once(struct virtio_queue *queue)
     return served == VIRTIO_MORE || (served == VIRTIO_DRAINED && virtq_listen(&queue->ring));
 }
 
+static void tidy_up(struct virtio *v)
+{
+    if (atomic_exchange(&v->tidy_owed, false))
+        v->cfg.ops->after_reset(v->cfg.dev);
+}
+
 static void on_kick(void *ctx, uint32_t events)
 {
     struct virtio_queue *queue = ctx;
     uint64_t kicks;
     (void)events;
     (void)!read(queue->kick_fd, &kicks, sizeof(kicks));
+    if (queue->index == 0)
+        tidy_up(queue->v);
     pthread_mutex_lock(queue->lock);
     bool again = is_served(queue) && serve_once(queue);
     give_back(queue->v, queue->index);
@@ -320,6 +328,10 @@ static void reset(struct virtio *v)
     clear_status(v);
     atomic_store(&v->resetting, false);
     unlock_rings(v);
+    if (v->cfg.ops->after_reset == NULL)
+        return;
+    atomic_store(&v->tidy_owed, true);
+    virtio_kick(v, 0);
 }
 
 /* ---- Registers ---- */

@@ -91,6 +91,11 @@ struct virtio_ops {
      * device that is reset already. A device that breaks down is not reset by that: only its driver does it.
      */
     void (*reset)(void *dev);
+    /*
+     * Some time after a reset, what takes system calls that a VP's thread may not make: on the loop of the first queue,
+     * under no lock. Queues may be in use again by then. NULL: nothing to do.
+     */
+    void (*after_reset)(void *dev);
 };
 
 /*
@@ -144,6 +149,7 @@ struct virtio {
     uint8_t generation;                       /* of config_seen */
     atomic_uint status;                       /* written under virtio.lock or notify_lock */
     pthread_mutex_t notify_lock;              /* innermost: status and interrupts for changes of the configuration */
+    atomic_bool tidy_owed;                    /* after_reset is to be called */
     atomic_bool resetting;                    /* a reset waits for the rings: do not begin anything */
     bool change_owed;                         /* the configuration changed before DRIVER_OK; under notify_lock */
     atomic_flag said;                         /* a breakdown is logged once for each device */

@@ -176,7 +176,15 @@ static void reset(void *dev)
     struct vsock *v = dev;
     v->tx_stopped = v->event_due = false;
     vsock_mux_down(&v->mux);
+}
+
+/* Sockets of the last driver are closed by the loop, which is told by the timer. */
+static void after_reset(void *dev)
+{
+    struct vsock *v = dev;
+    virtio_lock(&v->virtio);
     vsock_mux_arm(&v->mux);
+    virtio_unlock(&v->virtio);
 }
 
 static const struct virtio_ops ops = {.name = "vsock",
@@ -184,7 +192,8 @@ static const struct virtio_ops ops = {.name = "vsock",
                                       .serve = serve,
                                       .read_config = read_config,
                                       .activate = activate,
-                                      .reset = reset};
+                                      .reset = reset,
+                                      .after_reset = after_reset};
 
 /* Around what the multiplexer gets from the loop by itself. */
 static void enter(void *ctx)
@@ -258,7 +267,10 @@ static int make(struct vsock *v, struct err *err)
     int code = make_virtio(v, err);
     if (code == 0 && cfg->path != NULL)
         code = vsock_listener_init(&v->listener, cfg->path, cfg->mode, cfg->uid, cfg->gid, err);
-    return code < 0 ? code : make_mux(v, err);
+    code = code < 0 ? code : make_mux(v, err);
+    v->listener.inside = cfg->inside;
+    v->listener.leave = code == 0 && cfg->leave_socket;
+    return code;
 }
 
 int vsock_new(const struct vsock_config *config, struct vsock **out, struct err *err)

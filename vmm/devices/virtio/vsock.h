@@ -42,9 +42,11 @@ struct vsock_config {
     struct log *log;    /* may be NULL */
     uint64_t guest_cid; /* VSOCK_CID_MIN to VSOCK_CID_MAX */
     const char *path;   /* of the listening socket; NULL: none, and nobody to connect to */
+    const char *inside; /* the same from inside of the process's jail; NULL: path */
     mode_t mode;        /* of that socket: who may write may connect */
     uid_t uid;          /* its owner; -1: as it comes */
     gid_t gid;
+    bool leave_socket;             /* vsock_free does not remove it */
     const struct vsock_host *host; /* in place of the real one, for tests; NULL: the real one */
 };
 

@@ -100,6 +100,13 @@ bool vsock_conn_parse_line(const char *line, size_t bytes, uint32_t *port)
     return value != 0;
 }
 
+static int no_more_of_line(void)
+{
+    if (errno == EINTR)
+        return 0;
+    return errno == EAGAIN ? -EAGAIN : -EPIPE;
+}
+
 /* 0: took some of it, there may be more. */
 static int read_some(struct vsock_conn *c, uint32_t *port)
 {
@@ -107,16 +114,17 @@ static int read_some(struct vsock_conn *c, uint32_t *port)
     size_t room = sizeof(c->line) - c->line_bytes;
     /* Looked at first and then taken up to the newline: what follows is for the guest. */
     ssize_t seen = recv(c->source.fd, at, room, MSG_PEEK | MSG_DONTWAIT);
-    if (seen < 0 && errno == EAGAIN)
-        return -EAGAIN;
-    if (seen <= 0)
+    if (seen < 0)
+        return no_more_of_line();
+    if (seen == 0)
         return -EPIPE;
     const char *end = memchr(at, '\n', (size_t)seen);
     size_t wanted = end != NULL ? (size_t)(end - at) + 1 : (size_t)seen;
-    if (recv(c->source.fd, at, wanted, MSG_DONTWAIT) != (ssize_t)wanted)
-        return -EPIPE;
-    c->line_bytes += (unsigned)wanted;
-    if (end != NULL)
+    ssize_t taken = recv(c->source.fd, at, wanted, MSG_DONTWAIT);
+    if (taken < 0)
+        return no_more_of_line();
+    c->line_bytes += (unsigned)taken;
+    if (end != NULL && (size_t)taken == wanted)
         return vsock_conn_parse_line(c->line, c->line_bytes - 1, port) ? 1 : -EINVAL;
     return c->line_bytes == sizeof(c->line) ? -EINVAL : 0;
 }
@@ -283,13 +291,24 @@ static void hear_shutdown(struct vsock_conn *c, unsigned flags)
         end_of_guest_data(c);
 }
 
+/* The first bytes that the socket gets: they fit, or it is dead. */
+static bool send_first(int fd, const char *bytes, size_t count)
+{
+    for (size_t done = 0; done < count;) {
+        ssize_t n = send(fd, bytes + done, count - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EINTR)
+            return false;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
 static void hear_response(struct vsock_conn *c)
 {
     char line[sizeof("OK 4294967295\n")];
     int bytes = snprintf(line, sizeof(line), "OK %u\n", c->local_port);
     c->state = VSOCK_OPEN;
-    /* The first bytes that the socket gets: they fit, or it is dead. */
-    if (send(c->source.fd, line, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT) != bytes)
+    if (!send_first(c->source.fd, line, (size_t)bytes))
         vsock_conn_abort(c);
 }
 

@@ -22,18 +22,22 @@ static int connect_to(void *ctx, uint32_t port)
 {
     const struct vsock_listener *l = ctx;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (l->path == NULL)
+    const char *path = l->inside != NULL ? l->inside : l->path;
+    if (path == NULL)
         return -ENOENT;
-    int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s_%u", l->path, port);
+    int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s_%u", path, port);
     if (n < 0 || (size_t)n >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     /* Unix sockets connect at once or not at all; a full queue of the listener is EAGAIN. */
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    int code;
+    do
+        code = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+    while (code == -EINTR);
+    if (code == 0)
         return fd;
-    int code = -errno;
     close(fd);
     return code;
 }
@@ -84,11 +88,31 @@ static int set_access(const char *path, mode_t mode, uid_t uid, gid_t gid)
     return 0;
 }
 
+/* What stands behind the last slash. */
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static int open_folder(const char *path)
+{
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    int n = snprintf(folder, sizeof(folder), "%.*s", (int)(name_of(path) - path), path);
+    int fd = open(n > 0 ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* What was bound a moment ago is ours; who does not know it again later cannot remove it then. */
 static int remember(struct vsock_listener *l, const char *path)
 {
     struct stat s;
-    if (fstatat(AT_FDCWD, path, &s, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
+    int code = fstatat(AT_FDCWD, path, &s, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    l->folder = code < 0 ? code : open_folder(path);
+    if (l->folder < 0) {
+        (void)unlink(path);
+        return l->folder;
+    }
     l->path = path;
     l->device = s.st_dev;
     l->inode = s.st_ino;
@@ -119,7 +143,7 @@ int vsock_listener_init(struct vsock_listener *l, const char *path, mode_t mode,
 {
     const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 - SUFFIX_BYTES;
     struct err_context context = {.attempted = "listen on the vsock socket", .on_what = path};
-    *l = (struct vsock_listener){.fd = -1};
+    *l = (struct vsock_listener){.fd = -1, .folder = -1};
     if (path[0] == '\0' || strlen(path) > most) {
         context.what_to_do = "choose a shorter path: the ports of the guest are put behind it";
         return err_fail_because(err, -ENAMETOOLONG, &context, "the path has %zu bytes, it may have 1 to %zu",
@@ -143,9 +167,11 @@ void vsock_listener_fini(struct vsock_listener *l)
     if (l->fd < 0)
         return;
     /* As long as our socket is open, its inode's number goes to no other file. */
-    if (l->path != NULL && fstatat(AT_FDCWD, l->path, &s, AT_SYMLINK_NOFOLLOW) == 0 && s.st_dev == l->device &&
-        s.st_ino == l->inode)
-        (void)unlink(l->path);
+    if (l->path != NULL && !l->leave && fstatat(l->folder, name_of(l->path), &s, AT_SYMLINK_NOFOLLOW) == 0 &&
+        s.st_dev == l->device && s.st_ino == l->inode)
+        (void)unlinkat(l->folder, name_of(l->path), 0);
     close(l->fd);
-    *l = (struct vsock_listener){.fd = -1};
+    if (l->folder >= 0)
+        close(l->folder);
+    *l = (struct vsock_listener){.fd = -1, .folder = -1};
 }

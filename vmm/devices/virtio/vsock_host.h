@@ -33,17 +33,21 @@ struct vsock_host {
 struct vsock_listener {
     int fd; /* -1: there is none */
     const char *path;
+    const char *inside;     /* of the same socket for this process once it is in its jail; NULL: the same */
+    int folder;             /* of the file, by which it is removed whatever the root is then; -1: none */
     uint64_t device, inode; /* of the file that we made */
+    bool leave;             /* set by the owner: the file is removed by somebody else */
 };
 
 /*
- * Listen on a Unix socket. path: borrowed until vsock_listener_fini. mode: permissions of the file, whatever the umask
- * is; who may write may connect. uid, gid: its owner, -1 leaves it. All of that holds before anybody can connect.
+ * Listen on a Unix socket. path: borrowed until vsock_listener_fini. `inside` is for the caller to set afterwards.
+ * mode: permissions of the file, whatever the umask is; who may write may connect. uid, gid: its owner, -1 leaves it.
+ * All of that holds before anybody can connect.
  * 0, or with *err and nothing left behind: -ENAMETOOLONG for a path that does not leave room for "_<port>", -EADDRINUSE
  * if anything has that name already (it is never removed: it may be alive), and what the system calls say.
  */
 int vsock_listener_init(struct vsock_listener *l, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err);
-/* Close it, and remove the file if it is still the one we made. Accepts one with fd -1. */
+/* Close it, and remove the file if it is still the one we made, but with `leave`. Accepts one with fd -1. */
 void vsock_listener_fini(struct vsock_listener *l);
 
 /* The real host; where the listener's path is, others are connected to. l: borrowed; without a path nobody is there. */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/mapping.h"
+
 #define TIMEOUT_NS      UINT64_C(2000000000)
 #define PAUSE_NS        UINT64_C(200000000) /* when the host has no descriptors for those who connect */
 #define ACCEPT_BUDGET   16
@@ -522,12 +524,11 @@ static int make_conns(struct vsock_mux *m)
 {
     m->conn = calloc(VSOCK_CONNS, sizeof(*m->conn));
     /* Address space only: a page costs memory from its first use to the end of its connection. */
-    m->buffers = mmap(NULL, BUFFERS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (m->buffers == MAP_FAILED)
-        m->buffers = NULL;
-    if (m->conn == NULL || m->buffers == NULL)
-        return -ENOMEM;
-    (void)madvise(m->buffers, BUFFERS_BYTES, MADV_DONTDUMP);
+    void *buffers = NULL;
+    int code = m->conn == NULL ? -ENOMEM : mapping_new(BUFFERS_BYTES, MAPPING_SPARSE, &buffers);
+    m->buffers = buffers;
+    if (code < 0)
+        return code;
     for (unsigned i = VSOCK_CONNS; i > 0; i--) {
         struct vsock_conn *c = &m->conn[i - 1];
         c->source.fd = -1;
@@ -585,8 +586,7 @@ void vsock_mux_fini(struct vsock_mux *m)
     }
     if (m->listener.fd >= 0)
         loop_remove(m->cfg.loop, &m->listener);
-    if (m->buffers != NULL)
-        (void)munmap(m->buffers, BUFFERS_BYTES);
+    mapping_free(m->buffers, BUFFERS_BYTES);
     free(m->conn);
     memset(m, 0, sizeof(*m));
 }

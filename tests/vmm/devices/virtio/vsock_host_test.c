@@ -109,6 +109,51 @@ static void the_file_is_removed_at_the_end(void **state)
     vsock_listener_fini(&r->l);
 }
 
+/* As in another root, where the path leads nowhere. */
+static void from_inside_of_a_jail_paths_are_others(void **state)
+{
+    struct rig *r = *state;
+    char inside[64], port[80];
+    struct vsock_listener peer;
+    assert_int_equal(begin(r, 0600), 0);
+    const struct vsock_host host = vsock_host_real(&r->l);
+    (void)snprintf(inside, sizeof(inside), "%s/inside", r->folder);
+    (void)snprintf(port, sizeof(port), "%s_7", inside);
+    assert_int_equal(vsock_listener_init(&peer, port, 0600, (uid_t)-1, (gid_t)-1, NULL), 0);
+    assert_int_equal(host.connect(host.ctx, 7), -ENOENT);
+    r->l.inside = inside;
+    int fd = host.connect(host.ctx, 7);
+    assert_true(fd >= 0);
+    close(fd);
+    vsock_listener_fini(&peer);
+}
+
+static void the_file_is_removed_when_its_path_leads_nowhere(void **state)
+{
+    struct rig *r = *state;
+    char moved[48], file[64];
+    (void)snprintf(moved, sizeof(moved), "%s.moved", r->folder);
+    (void)snprintf(file, sizeof(file), "%s/v", moved);
+    assert_int_equal(begin(r, 0600), 0);
+    assert_int_equal(rename(r->folder, moved), 0);
+    assert_int_equal(access(file, F_OK), 0);
+    vsock_listener_fini(&r->l);
+    assert_int_equal(access(file, F_OK), -1);
+    assert_int_equal(rename(moved, r->folder), 0);
+}
+
+static void a_file_that_somebody_else_removes_stays(void **state)
+{
+    struct rig *r = *state;
+    struct stat s;
+    assert_int_equal(begin(r, 0600), 0);
+    r->l.leave = true;
+    vsock_listener_fini(&r->l);
+    assert_int_equal(stat(r->path, &s), 0);
+    assert_int_equal(try_connect(r->path), -ECONNREFUSED);
+    assert_int_equal(unlink(r->path), 0);
+}
+
 static void a_file_that_took_its_place_stays(void **state)
 {
     struct rig *r = *state;
@@ -248,6 +293,9 @@ int main(void)
         CASE(an_empty_umask_opens_nothing),
         CASE(an_owner_is_set),
         CASE(the_file_is_removed_at_the_end),
+        CASE(from_inside_of_a_jail_paths_are_others),
+        CASE(the_file_is_removed_when_its_path_leads_nowhere),
+        CASE(a_file_that_somebody_else_removes_stays),
         CASE(a_file_that_took_its_place_stays),
         CASE(a_file_that_is_there_is_not_replaced),
         CASE(a_socket_that_is_there_is_not_replaced),

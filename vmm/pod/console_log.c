@@ -81,7 +81,7 @@ static bool take_bytes(struct pod_console *c, const uint8_t *bytes, size_t n)
             look |= take_char(c, safe[made + k]);
         made += more;
         if (made > sizeof(safe) - CONSOLE_TEXT_STEP_BYTES || i == n - 1) {
-            pod_log_file_append(c->file, safe, made);
+            look |= pod_log_file_append(c->file, safe, made);
             made = 0;
         }
     }

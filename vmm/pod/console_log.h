@@ -27,7 +27,7 @@
 struct pod_console {
     struct console console;
     struct pod_log_file *file; /* borrowed */
-    int wake_fd;               /* eventfd: something was seen that is worth a look */
+    int wake_fd;               /* eventfd: something was seen that is worth a look, or the file is to be trimmed */
     pthread_mutex_t lock;      /* guards what follows */
     struct console_text text;
     char line[POD_STEP_BYTES + 32]; /* the present one, its beginning */

@@ -134,7 +134,7 @@ static ssize_t receive_message(int fd, char *text, size_t size, int *passed)
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     if (passed != NULL) {
         m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
+        m.msg_controllen = CMSG_LEN(sizeof(int)); /* without its padding, which is room for another one */
     }
     ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
     if (passed != NULL)

@@ -16,6 +16,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "health.pb.h"
 #include "ttrpc.pb.h"
+#include "vmm/pod/stream.h"
 
 #define READ_BYTES 16384u
 
@@ -47,7 +48,7 @@ int pod_dial_start(struct pod_dial *d, const char *path, uint32_t port)
     d->fd = fd;
     int n = snprintf(line, sizeof(line), "CONNECT %u\n", port);
     /* A fresh socket has room for a line. */
-    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) == n)
+    if (pod_stream_send(fd, line, (size_t)n) == n)
         return 0;
     pod_dial_close(d);
     return -ECONNRESET;
@@ -69,7 +70,7 @@ static bool is_welcome(const struct pod_dial *d)
 int pod_dial_step(struct pod_dial *d)
 {
     for (;;) {
-        ssize_t n = recv(d->fd, &d->line[d->length], 1, MSG_DONTWAIT);
+        ssize_t n = pod_stream_receive(d->fd, &d->line[d->length], 1);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return 0;
         if (n <= 0)
@@ -193,7 +194,7 @@ short pod_guest_events(const struct pod_guest *g)
 static int send_some(struct pod_guest *g)
 {
     while (g->sent < g->out_bytes) {
-        ssize_t n = send(g->dial.fd, g->out + g->sent, g->out_bytes - g->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = pod_stream_send(g->dial.fd, g->out + g->sent, g->out_bytes - g->sent);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
         g->sent += (size_t)n;
@@ -234,7 +235,7 @@ static int take_frame(struct pod_guest *g, pod_guest_answer *answer, void *ctx)
 static int receive_some(struct pod_guest *g, pod_guest_answer *answer, void *ctx)
 {
     uint8_t bytes[READ_BYTES];
-    ssize_t n = recv(g->dial.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t n = pod_stream_receive(g->dial.fd, bytes, sizeof(bytes));
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
@@ -298,7 +299,7 @@ static void take_char(struct pod_agent_log *l, char c, pod_agent_line *tell, voi
 static int read_log(struct pod_agent_log *l, pod_agent_line *tell, void *ctx)
 {
     char bytes[READ_BYTES];
-    ssize_t n = recv(l->dial.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t n = pod_stream_receive(l->dial.fd, bytes, sizeof(bytes));
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     for (ssize_t i = 0; i < n; i++)

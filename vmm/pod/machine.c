@@ -5,9 +5,11 @@
  * file systems come by exports and disks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,10 +33,21 @@ static void on_panic(void *ctx)
 
 /* ---- Building ---- */
 
-static int make_image(struct pod *p, struct err *err)
+/* Copying a kernel that is measured takes as long as making everything that needs no kernel. */
+static int begin_image(struct pod *p, struct err *err)
 {
     int code = pod_shape_make(p->cfg, p->vsock_path, p->files.policy, p->files.policy_bytes, &p->shape, err);
-    code = code != 0 ? code : launch_load(&p->launch, &p->shape.launch, err);
+    p->shape.launch.lock = &p->lock;
+    p->shape.io.vsock.inside = p->vsock_inside;
+    if (code == 0)
+        launch_begin(&p->launch, &p->shape.launch);
+    return code;
+}
+
+static int make_image(void *ctx, struct err *err)
+{
+    struct pod *p = ctx;
+    int code = launch_load(&p->launch, &p->shape.launch, err);
     return code != 0 ? code : launch_build(&p->launch, &p->shape.launch, err);
 }
 
@@ -44,7 +57,9 @@ static int open_hypervisor(struct pod *p, struct err *err)
                                                .what_to_do = "use a build that has one"};
     if (p->io->hv == NULL)
         return err_fail_because(err, -EOPNOTSUPP, &nothing, "this program was given none");
-    int code = p->io->hv->open(&p->cfg->hv, &p->hv, err);
+    struct hv_request request = p->cfg->hv;
+    request.lock = p->lock.on ? &p->lock : NULL;
+    int code = p->io->hv->open(&request, &p->hv, err);
     if (code == 0)
         p->hypervisor = p->hv.soft ? "softhv" : MSHV_DEVICE_PATH;
     if (code == 0 && p->hv.soft && p->cfg->hv.choice == HV_AUTO)
@@ -58,14 +73,22 @@ static int build_vm(struct pod *p, struct err *err)
 {
     const struct vm_config cfg = {.vps = p->cfg->vps,
                                   .hugepages = p->cfg->hugepages,
+                                  .lock_memory = p->cfg->lock_memory,
                                   .image = &p->launch.image,
                                   .kernel = &p->launch.kernel,
+                                  .make_image = make_image,
+                                  .image_ctx = p,
                                   .console = {.output = on_console, .ctx = p},
                                   .console_virtio = {.output = on_console, .ctx = p},
                                   .panicked = on_panic,
                                   .panicked_ctx = p,
                                   .io = &p->shape.io,
+                                  .lock_down = &p->lock,
+                                  .main_role = SECCOMP_POD,
                                   .log = &p->log};
+    /* Nobody else makes names in the pod's folder: what is not there yet, this pod will have made. */
+    struct stat st;
+    p->owns_vsock = fstatat(p->folder, POD_VSOCK_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
     int code = vm_build(&p->vm, &cfg, &p->hv.port, err);
     p->built = code == 0;
     return code;
@@ -101,12 +124,13 @@ static int open_trust(struct pod *p, struct err *err)
 {
     const struct pod_trust_setup setup = {.folder = p->folder, .id = p->id, .debug = permits_debug(p)};
     int code = pod_trust_new(&setup, &p->trust, err);
+    code = code != 0 ? code : pod_trust_keep_log(p->trust, err);
     return code != 0 ? code : pod_trust_listen(p->trust, err);
 }
 
 int pod_machine_build(struct pod *p, struct err *err)
 {
-    int code = make_image(p, err);
+    int code = begin_image(p, err);
     code = code != 0 ? code : open_hypervisor(p, err);
     code = code != 0 ? code : build_vm(p, err);
     if (code == 0 && CONFIG_LAUNCH_POLICY && p->files.parsed != NULL)

@@ -6,9 +6,7 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <pb_decode.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "vmm/pod/net_internal.h"
 
 /* ---- The namespace ---- */
@@ -106,15 +105,11 @@ static void *visit_main(void *arg)
 /* Signals stay with the threads that expect them. */
 static int start_and_join(struct visit *v)
 {
-    pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = -pthread_create(&thread, NULL, visit_main, v);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    struct thread thread;
+    int code = thread_start(&thread, 0, visit_main, v);
     if (code < 0)
         return refuse(v->path, code, NULL, "let this user have more threads", &v->err);
-    pthread_join(thread, NULL);
+    thread_join(&thread);
     return v->code;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include "vmm/pod/title.h"
 
 #define SPARE_SECONDS 30u /* beyond the guest's time: for building the machine, and for the end */
-#define KEEP_MAX      (4u + IO_NETS_MAX * IO_QUEUES_MAX)
+#define KEEP_MAX      (5u + IO_NETS_MAX * IO_QUEUES_MAX)
 
 /* ---- The pod process ---- */
 
@@ -32,6 +33,8 @@ static unsigned kept_descriptors(const struct pod *p, int keep[KEEP_MAX])
     const struct io_config *io = &p->cfg->io;
     keep[count++] = p->folder;
     keep[count++] = p->parent_fd;
+    if (p->cfg->lock_fd > 0)
+        keep[count++] = p->cfg->lock_fd;
     if (p->files.key_fd >= 0)
         keep[count++] = p->files.key_fd;
     if (p->files.node_key_fd >= 0)
@@ -64,13 +67,61 @@ static int become_pod(struct pod *p, struct err *err)
         return code;
     launch_raise_descriptors();
     p->process_start = pod_process_start();
+    p->pid = pod_process_id();
     code = open_logs(p, err);
-    return code != 0 ? code : pod_enter_phase(p, POD_BUILDING, err);
+    code = code != 0 ? code : pod_enter_phase(p, POD_BUILDING, err);
+    /* If the command has been killed, this was the last that held the lock, and now everybody can find us. */
+    if (p->cfg->lock_fd > 0)
+        close(p->cfg->lock_fd);
+    return code;
+}
+
+/* From any thread, and to the file without going through anything that could be locked. */
+static void tell_of_jail(void *ctx, const char *line)
+{
+    struct pod *p = ctx;
+    log_write(&p->log, LOG_LEVEL_WARN, LOG_NO_VCPU, "%s", line);
+}
+
+/*
+ * What the machine will have that matters to its jail: the rest of its shape comes from files that are foreign. The
+ * folder goes by its own path: a mount that a descriptor leads to is not of the new namespace, and cannot be kept.
+ */
+static int prepare_jail(struct pod *p, struct err *err)
+{
+    char socket[PATH_MAX];
+    (void)snprintf(socket, sizeof(socket), "%s/" POD_VSOCK_NAME, p->cfg->folder);
+    struct io_config io = {.vsock = {.path = socket}, .shares = {{.exports = true}}, .share_count = 1};
+    const struct confine_options options = {.off = p->cfg->no_jail || !p->io->jail, .require = p->cfg->require_jail};
+    const struct confine_machine machine = {
+        .io = &io, .folder = p->folder, .pid_step = p->pid_step, .tell = tell_of_jail, .ctx = p};
+    int code = confine_prepare(&p->confine, &options, &machine, err);
+    p->vsock_inside = io.vsock.inside;
+    return code;
+}
+
+static int lock_down(struct pod *p, struct err *err)
+{
+    int code = prepare_jail(p, err);
+    if (code < 0 || !CONFIG_SECCOMP || !p->io->seccomp)
+        return code;
+    code = seccomp_lock_init(&p->lock, p->log_file.fd, "pod", err);
+    if (code == 0)
+        confine_threads(&p->confine, &p->lock);
+    return code;
+}
+
+static int move_in(struct pod *p, struct err *err)
+{
+    int code = confine_enter(&p->confine, err);
+    p->dial_path = confine_path(&p->confine, "/" CONFINE_VSOCK "/" POD_VSOCK_NAME, p->vsock_path);
+    return code;
 }
 
 static int build(struct pod *p, struct err *err)
 {
-    int code = pod_machine_build(p, err);
+    int code = lock_down(p, err);
+    code = code != 0 ? code : pod_machine_build(p, err);
     code = code != 0 ? code : pod_server_open(&p->server, p->folder, POD_SOCKET_NAME, &pod_control_ops, p, err);
     if (code < 0)
         return code;
@@ -79,6 +130,9 @@ static int build(struct pod *p, struct err *err)
     title_set("caisson-pod", p->title);
     code = pod_enter_phase(p, POD_BOOTING, err);
     p->start_ns = pod_now_ns();
+    code = code != 0 ? code : move_in(p, err);
+    if (code == 0 && CONFIG_SECCOMP && p->io->seccomp)
+        code = pod_clerk_start(&p->clerk, &p->lock, err);
     code = code != 0 ? code : pod_machine_start(p, err);
     /* The guest boots meanwhile, and nobody can report or ask for evidence before this thread serves. */
     code = code != 0 ? code : pod_machine_measure(p, err);
@@ -117,7 +171,10 @@ static void clean_up(struct pod *p)
     if (CONFIG_MEASURE)
         pod_trust_free(p->trust);
     p->trust = NULL;
+    if (p->owns_vsock)
+        (void)unlinkat(p->folder, POD_VSOCK_NAME, 0);
     (void)pod_enter_phase(p, POD_STOPPED, NULL);
+    confine_fini(&p->confine);
 }
 
 /* The console goes last of what the guest can reach; who asked for the end hears of it when nothing else is left. */
@@ -128,6 +185,7 @@ static _Noreturn void pod_main(struct pod *p)
     clean_up(p);
     pod_tell_parent(p, code, err.text);
     pod_server_finish(&p->server);
+    pod_clerk_stop(&p->clerk);
     _exit(code < 0 ? 1 : 0);
 }
 
@@ -245,6 +303,7 @@ static struct pod *new_pod(const struct cli_io *io, const struct pod_config *cfg
     (void)snprintf(p->kernel, sizeof(p->kernel), "%s", cfg->kernel);
     (void)snprintf(p->title, sizeof(p->title), "caisson: pod %s", cfg->id);
     (void)snprintf(p->vsock_path, sizeof(p->vsock_path), "/proc/self/fd/%d/" POD_VSOCK_NAME, folder);
+    p->dial_path = p->vsock_path;
     pod_guest_init(&p->guest);
     pod_agent_log_init(&p->agent_log);
     return p;
@@ -257,7 +316,8 @@ static int spawn(const struct cli_io *io, const struct pod_config *cfg, const st
     struct pod *p = new_pod(io, cfg, files, folder, pipe_fds[1]);
     if (p == NULL)
         return fail(cfg, -ENOMEM, "free memory on the host", err);
-    *pid = fork();
+    p->pid_step = 1;
+    *pid = CONFIG_JAIL && io->jail && !cfg->no_jail ? jail_fork(&p->pid_step) : fork();
     if (*pid == 0) {
         close(pipe_fds[0]);
         pod_main(p);

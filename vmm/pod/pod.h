@@ -53,11 +53,15 @@ struct pod_config {
     uint32_t vps;          /* 1 to VM_VPS_MAX */
     uint64_t memory_bytes; /* whole pages */
     bool hugepages;        /* memory from huge pages that are set aside on the host; then there is no balloon */
+    bool lock_memory;      /* not to be swapped out */
     struct io_config io;   /* disks and nets; vsock, exports, rng and balloon are added */
     struct hv_request hv;
+    bool no_jail;                             /* do not lock the process in (policy/jail) */
+    bool require_jail;                        /* a step of that which the host does not allow is an error */
     unsigned ready_seconds;                   /* until the agent listens; 0: POD_READY_SECONDS */
     int (*enter)(void *ctx, struct err *err); /* called in the new process before anything is built; NULL: nothing */
     void *enter_ctx;
+    int lock_fd;   /* kept open in the new process until pod.json names it: who waits for it finds that; 0: none */
     int log_level; /* enum log_level, for pod.log */
     struct pod_trust_config trust;
 };

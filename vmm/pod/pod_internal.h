@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 
 #include "common/log.h"
+#include "vmm/confine.h"
 #include "vmm/launch.h"
+#include "vmm/pod/clerk.h"
 #include "vmm/pod/console_log.h"
 #include "vmm/pod/guest.h"
 #include "vmm/pod/log_file.h"
@@ -47,17 +49,24 @@ struct pod {
     const struct pod_config *cfg; /* its strings are good until the machine is built */
     char id[POD_ID_MAX + 1], kernel[1024], title[POD_ID_MAX + 32];
     int folder;
-    int parent_fd; /* a pipe for the pod_result; -1: told */
-    char vsock_path[48];
+    int parent_fd;          /* a pipe for the pod_result; -1: told */
+    char vsock_path[48];    /* of the device's socket */
+    const char *dial_path;  /* the same while the machine runs */
+    pid_t pid;              /* as others know it */
+    int pid_step;           /* jail_fork's */
     uint64_t process_start; /* field 22 of /proc/self/stat */
 
     /* The machine. */
     struct pod_shape shape;
     struct launch launch;
     struct hv hv;
+    struct confine confine;
+    const char *vsock_inside; /* as struct io_vsock has it */
+    struct seccomp_lock lock;
     const char *hypervisor; /* "softhv" or the device; NULL: none yet */
     struct vm vm;
     bool built, started;
+    bool owns_vsock; /* the vsock socket's name in the folder is ours to remove */
     atomic_bool panicked;
 
     /* What was measured of it. */
@@ -66,6 +75,8 @@ struct pod {
 
     /* What is told of it. */
     struct pod_log_file log_file, console_file;
+    struct pod_clerk clerk; /* touches files for this thread */
+    unsigned lines;         /* of pod_say */
     struct log log;
     struct pod_console console;
     bool has_console;
@@ -110,8 +121,12 @@ void pod_machine_end(struct pod *p);
 
 /* A line in pod.log. */
 void pod_say(struct pod *p, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Turn a log over if it is too long. */
+void pod_trim(struct pod *p, struct pod_log_file *f);
 /* The process's start time, field 22 of /proc/self/stat; 0: not known. */
 uint64_t pod_process_start(void);
+/* The process's number outside of its PID namespace, if it has one of its own. */
+pid_t pod_process_id(void);
 /* Note a phase, in pod.json as well. 0, or -errno with *err if that could not be written; err may be NULL. */
 int pod_enter_phase(struct pod *p, enum pod_phase phase, struct err *err);
 const char *pod_phase_name(enum pod_phase phase);

@@ -16,6 +16,7 @@
 #define STATE_NEW      POD_STATE_NAME ".new"
 #define START_FIELD    22u /* proc_pid_stat(5) */
 #define TAIL_IN_REASON 200u
+#define LINES_PER_TRIM 64u /* no more than 64 KiB: LOG_LINE_BYTES each */
 
 /* ---- pod.log ---- */
 
@@ -31,7 +32,18 @@ void pod_say(struct pod *p, enum log_level level, const char *format, ...)
     text_add_v(&t, format, args);
     va_end(args);
     log_write(&p->log, level, LOG_NO_VCPU, "%s", line);
-    pod_log_file_trim(&p->log_file);
+    if (++p->lines % LINES_PER_TRIM == 0)
+        pod_trim(p, &p->log_file);
+}
+
+static void trim(void *ctx)
+{
+    pod_log_file_trim(ctx);
+}
+
+void pod_trim(struct pod *p, struct pod_log_file *f)
+{
+    pod_clerk_do(&p->clerk, trim, f);
 }
 
 /* ---- pod.json ---- */
@@ -61,6 +73,15 @@ uint64_t pod_process_start(void)
     return at == NULL ? 0 : strtoull(at, NULL, 10);
 }
 
+/* The namespace of a procfs is that of who mounted it. */
+pid_t pod_process_id(void)
+{
+    char number[16];
+    ssize_t n = readlink("/proc/self", number, sizeof(number) - 1);
+    number[n > 0 ? n : 0] = '\0';
+    return n > 0 ? (pid_t)strtol(number, NULL, 10) : getpid();
+}
+
 static void put_int(struct json_writer *w, const char *key, uint64_t value)
 {
     json_key(w, key);
@@ -73,7 +94,7 @@ void pod_describe(struct pod *p, struct json_writer *w)
     if (p->has_console)
         pod_console_look(&p->console, &seen);
     json_put_text(w, "id", p->id);
-    put_int(w, "pid", (uint64_t)getpid());
+    put_int(w, "pid", (uint64_t)p->pid);
     put_int(w, "startTime", p->process_start);
     json_put_text(w, "phase", pod_phase_name(p->phase));
     json_put_text(w, "reached", pod_phase_name(p->reached));
@@ -87,36 +108,72 @@ void pod_describe(struct pod *p, struct json_writer *w)
     put_int(w, "networks", p->shape.io.net_count);
 }
 
-static int write_state(struct pod *p, FILE *out)
+/* A string of the heap, or NULL. */
+static char *state_text(struct pod *p, size_t *n)
 {
+    char *text = NULL;
     struct json_writer w;
+    FILE *out = open_memstream(&text, n);
+    if (out == NULL)
+        return NULL;
     json_writer_init(&w, out);
     json_begin_object(&w);
     pod_describe(p, &w);
     json_end_object(&w);
     json_finish(&w);
-    int code = fflush(out) != 0 || ferror(out) ? -errno : 0;
-    if (fclose(out) != 0 && code == 0)
-        code = -errno;
-    return code;
+    bool whole = ferror(out) == 0;
+    whole = fclose(out) == 0 && whole;
+    if (whole)
+        return text;
+    free(text);
+    return NULL;
 }
 
-static int replace_state(struct pod *p)
+struct new_state {
+    int folder, code; /* code: what became of it */
+    const char *text;
+    size_t bytes;
+};
+
+static int write_whole(int fd, const char *text, size_t n)
 {
-    int fd = openat(p->folder, STATE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    FILE *out = fdopen(fd, "w");
-    if (out == NULL) {
-        close(fd);
-        return -ENOMEM;
+    while (n > 0) {
+        ssize_t done = write(fd, text, n);
+        if (done < 0 && errno != EINTR)
+            return -errno;
+        text += done > 0 ? done : 0;
+        n -= done > 0 ? (size_t)done : 0;
     }
-    int code = write_state(p, out);
-    if (code == 0 && renameat(p->folder, STATE_NEW, p->folder, POD_STATE_NAME) < 0)
-        code = -errno;
-    if (code < 0)
-        (void)unlinkat(p->folder, STATE_NEW, 0);
-    return code;
+    return 0;
+}
+
+/* By the clerk. */
+static void replace_state(void *ctx)
+{
+    struct new_state *s = ctx;
+    int fd = openat(s->folder, STATE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        s->code = -errno;
+        return;
+    }
+    s->code = write_whole(fd, s->text, s->bytes);
+    if (close(fd) < 0 && s->code == 0)
+        s->code = -errno;
+    if (s->code == 0 && renameat(s->folder, STATE_NEW, s->folder, POD_STATE_NAME) < 0)
+        s->code = -errno;
+    if (s->code < 0)
+        (void)unlinkat(s->folder, STATE_NEW, 0);
+}
+
+static int keep_state(struct pod *p)
+{
+    struct new_state s = {.folder = p->folder, .code = -ENOMEM};
+    char *text = state_text(p, &s.bytes);
+    s.text = text;
+    if (text != NULL)
+        pod_clerk_do(&p->clerk, replace_state, &s);
+    free(text);
+    return s.code;
 }
 
 int pod_enter_phase(struct pod *p, enum pod_phase phase, struct err *err)
@@ -127,7 +184,7 @@ int pod_enter_phase(struct pod *p, enum pod_phase phase, struct err *err)
     p->phase = phase;
     if (phase != POD_STOPPED)
         p->reached = phase;
-    int code = replace_state(p);
+    int code = keep_state(p);
     if (code < 0 && !p->state_failed)
         pod_say(p, LOG_LEVEL_ERROR, "cannot write " POD_STATE_NAME ": %s", strerror(-code));
     p->state_failed = code < 0;

@@ -52,10 +52,35 @@ static int refuse_export(const char *name, int code, struct err *err)
     return err_fail(err, code, &context);
 }
 
+struct opening {
+    struct fs *fs;
+    struct fs_export *export;
+    int fd, code;
+};
+
+/* By the clerk. */
+static void open_export(void *ctx)
+{
+    struct opening *o = ctx;
+    o->code = fs_export_open(o->fs, o->export, o->fd);
+}
+
+static int add_export(struct pod *p, const char *name, int fd, bool read_only)
+{
+    struct opening o = {.fs = io_exports(p->vm.io), .export = fs_export_blank(), .fd = fd};
+    if (o.export == NULL)
+        return -ENOMEM;
+    pod_clerk_do(&p->clerk, open_export, &o);
+    if (o.code == 0)
+        return fs_export_put(o.fs, name, o.export, read_only);
+    fs_export_drop(o.export);
+    return o.code;
+}
+
 static int on_export(void *ctx, const char *name, int fd, bool read_only, struct err *err)
 {
     struct pod *p = ctx;
-    int code = fs_export_add(io_exports(p->vm.io), name, fd, read_only);
+    int code = add_export(p, name, fd, read_only);
     if (code < 0)
         return refuse_export(name, code, err);
     pod_say(p, LOG_LEVEL_DEBUG, "export %s, %s", name, read_only ? "read-only" : "writable");
@@ -272,7 +297,7 @@ static void tend_guest(struct pod *p, uint64_t now)
         return;
     }
     if (p->guest.dial.fd < 0 && now >= p->dial_ns) {
-        (void)pod_guest_dial(&p->guest, p->vsock_path, POD_AGENT_PORT);
+        (void)pod_guest_dial(&p->guest, p->dial_path, POD_AGENT_PORT);
         p->dial_ns = now + (p->phase < POD_RUNNING ? DIAL_FIRST_NS : DIAL_LATER_NS);
     }
     if (pod_guest_is_open(&p->guest))
@@ -295,7 +320,7 @@ static void tend_agent_log(struct pod *p, uint64_t now)
     if (p->phase < POD_RUNNING || p->agent_log.dial.fd >= 0 || now < p->log_dial_ns)
         return;
     pod_agent_log_init(&p->agent_log);
-    (void)pod_dial_start(&p->agent_log.dial, p->vsock_path, POD_LOG_PORT);
+    (void)pod_dial_start(&p->agent_log.dial, p->dial_path, POD_LOG_PORT);
     p->log_dial_ns = now + POD_NS_PER_S;
 }
 
@@ -306,6 +331,8 @@ static void on_console(struct pod *p)
     struct pod_console_progress seen;
     uint64_t count;
     (void)!read(p->console.wake_fd, &count, sizeof(count));
+    if (pod_log_file_is_full(&p->console_file))
+        pod_trim(p, &p->console_file);
     pod_console_look(&p->console, &seen);
     if (seen.init && p->phase == POD_BOOTING)
         (void)pod_enter_phase(p, POD_INIT, NULL);
@@ -379,7 +406,7 @@ static void tend(struct pod *p, uint64_t now)
     tend_agent_log(p, now);
     if (now < p->trim_ns)
         return;
-    pod_log_file_trim(&p->log_file);
+    pod_trim(p, &p->log_file);
     p->trim_ns = now + TRIM_NS;
 }
 
@@ -391,12 +418,14 @@ static void wait_and_step(struct pod *p, struct pollfd *fds, uint64_t now)
     fds[3] = (struct pollfd){.fd = p->parent_fd, .events = 0};
     fds[4] = (struct pollfd){.fd = p->guest.dial.fd, .events = pod_guest_events(&p->guest)};
     fds[5] = (struct pollfd){.fd = p->agent_log.dial.fd, .events = POLLIN};
-    fds[6] = (struct pollfd){.fd = -1};
+    fds[6] = (struct pollfd){.fd = CONFIG_SECCOMP ? seccomp_lock_watch(&p->lock) : -1, .events = POLLIN};
     unsigned n = pod_server_poll(&p->server, fds + FIXED);
     struct pollfd *trust = fds + FIXED + n;
     unsigned trust_count = CONFIG_MEASURE ? pod_trust_poll(p->trust, trust) : 0;
     if (poll(fds, FIXED + n + trust_count, wait_ms(p, now)) < 0)
         return; /* EINTR: once more round */
+    if (CONFIG_SECCOMP && fds[6].revents != 0 && !vm_is_stopping(&p->vm))
+        seccomp_lock_lose_thread(&p->lock);
     if (fds[1].revents != 0)
         on_signals(p);
     if (fds[2].revents != 0)

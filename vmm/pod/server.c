@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/memfd.h"
 #include "vmm/attest/evidence.h"
 #include "vmm/pod/request.h"
 
@@ -158,8 +158,8 @@ static int answer(const struct pod_server *s, const struct pod_conn *c, int code
 /* All files behind each other, in memory that the client can only read. A descriptor, or -errno. */
 static int pack_files(const struct evidence *e)
 {
-    int fd = memfd_create("caisson-evidence", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int code = fd < 0 ? -errno : 0;
+    int fd = memfd_new("caisson-evidence", true);
+    int code = fd < 0 ? fd : 0;
     for (unsigned i = 0; code == 0 && i < EVIDENCE_KINDS; i++)
         if (write(fd, e->file[i].bytes, e->file[i].length) != (ssize_t)e->file[i].length)
             code = -ENOMEM;

@@ -24,8 +24,13 @@ static int add_devices(const struct pod_config *cfg, const char *vsock_path, str
                                 IO_SHARES_MAX);
     io->shares[io->share_count++] =
         (struct io_share){.tag = POD_EXPORTS_TAG, .exports = true, .cache = IO_CACHE_AUTO, .queues = 1};
-    io->vsock =
-        (struct io_vsock){.path = vsock_path, .cid = POD_GUEST_CID, .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
+    /* Names are for pod.c to remove, which knows the folder: the path leads through it. */
+    io->vsock = (struct io_vsock){.path = vsock_path,
+                                  .cid = POD_GUEST_CID,
+                                  .mode = 0600,
+                                  .uid = (uid_t)-1,
+                                  .gid = (gid_t)-1,
+                                  .leave_socket = true};
     io->rng = true;
     /* Registers of a device that is left out would still be described. */
     io->balloon = io->balloon_optional = CONFIG_VIRTIO_PCI && !cfg->hugepages;

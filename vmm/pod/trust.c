@@ -96,8 +96,9 @@ int pod_trust_keep_log(struct pod_trust *t, struct err *err)
     static const struct err_context context = {.attempted = "write",
                                                .on_what = POD_TRUST_LOG_NAME,
                                                .what_to_do = "make room in the file system of the pod's folder"};
-    t->log_fd =
-        openat(t->folder, POD_TRUST_LOG_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (t->log_fd < 0)
+        t->log_fd = openat(t->folder, POD_TRUST_LOG_NAME,
+                           O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     int code = t->log_fd < 0 ? -errno : write_log(t);
     return code < 0 ? err_fail(err, code, &context) : 0;
 }

@@ -87,7 +87,10 @@ void pod_trust_free(struct pod_trust *t);
 
 /* For the events before the first instruction. */
 struct event_log *pod_trust_log(struct pod_trust *t);
-/* Write the log to its file, and from now on each event as it comes. 0, or -errno with *err. */
+/*
+ * Write the log to its file, and from now on each event of the agent as it comes. The first call makes the file; events
+ * of others are written by the next. 0, or -errno with *err.
+ */
 int pod_trust_keep_log(struct pod_trust *t, struct err *err);
 /* Have a key: read or made, and certified if the node's is there. Descriptors are read to their ends. */
 int pod_trust_take_key(struct pod_trust *t, const struct pod_trust_files *files, struct err *err);

@@ -19,6 +19,7 @@
 #include "trust.pb.h"
 #include "ttrpc.pb.h"
 #include "vmm/attest/evidence.h"
+#include "vmm/pod/stream.h"
 #include "vmm/pod/trust_internal.h"
 
 #define SERVICE "trust.HostTrust"
@@ -185,7 +186,7 @@ static int on_frame(struct pod_trust *t, struct trust_conn *c, int found)
 static int send_some(struct trust_conn *c)
 {
     while (c->sent < c->out_bytes) {
-        ssize_t n = send(c->fd, c->out + c->sent, c->out_bytes - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = pod_stream_send(c->fd, c->out + c->sent, c->out_bytes - c->sent);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return 0;
         if (n < 0)
@@ -200,7 +201,7 @@ static int send_some(struct trust_conn *c)
 
 static int receive_some(struct trust_conn *c)
 {
-    ssize_t n = recv(c->fd, c->input, sizeof(c->input), MSG_DONTWAIT);
+    ssize_t n = pod_stream_receive(c->fd, c->input, sizeof(c->input));
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)

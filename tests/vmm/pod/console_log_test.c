@@ -118,13 +118,26 @@ static void a_flood_stays_within_the_log(void **state)
 {
     struct rig *r = *state;
     char line[512];
+    uint64_t wakes;
+    unsigned trims = 0;
     memset(line, 'x', sizeof(line) - 1);
     line[sizeof(line) - 2] = '\n';
     line[sizeof(line) - 1] = '\0';
-    for (unsigned i = 0; i < 100; i++)
+    for (unsigned i = 0; i < 100; i++) {
         print(r, line);
+        if (read(r->console.wake_fd, &wakes, sizeof(wakes)) == (ssize_t)sizeof(wakes)) {
+            pod_log_file_trim(&r->file);
+            trims++;
+        }
+    }
+    assert_in_range(trims, 10, 15);
     assert_in_range(lseek(r->file.fd, 0, SEEK_END), 1, 4096);
     assert_int_equal(pod_log_file_lost(&r->file), 0);
+    /* And when nobody looks after it. */
+    for (unsigned i = 0; i < 100; i++)
+        print(r, line);
+    assert_int_equal(lseek(r->file.fd, 0, SEEK_END), 2 * 4096);
+    assert_true(pod_log_file_lost(&r->file) > 0);
 }
 
 static void a_panic_is_seen_and_wakes(void **state)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,9 +62,9 @@ static void begin(struct place *p, uint64_t max)
     assert_int_equal(pod_log_file_open(&p->log, p->folder, "log", max, NULL), 0);
 }
 
-static void add(struct place *p, const char *text)
+static bool add(struct place *p, const char *text)
 {
-    pod_log_file_append(&p->log, text, strlen(text));
+    return pod_log_file_append(&p->log, text, strlen(text));
 }
 
 static void lines_follow_one_another(void **state)
@@ -89,26 +90,49 @@ static void what_was_there_before_is_gone(void **state)
     holds(p, "log", "");
 }
 
-static void beyond_the_limit_it_turns_over_once(void **state)
+static void beyond_the_limit_it_turns_over(void **state)
 {
     struct place *p = *state;
     begin(p, 8);
     int fd = p->log.fd;
-    add(p, "1234567\n");
-    assert_int_equal(faccessat(p->folder, "log.1", F_OK, 0), -1);
-    add(p, "abc\n");
-    holds(p, "log.1", "1234567\n");
-    holds(p, "log", "abc\n");
-    add(p, "defgh\n");
-    holds(p, "log.1", "abc\n");
-    holds(p, "log", "defgh\n");
+    assert_false(add(p, "1234567\n"));
+    pod_log_file_trim(&p->log);
+    holds(p, "log.1", "");
+    assert_true(add(p, "abc\n"));
+    holds(p, "log.1", "");
+    holds(p, "log", "1234567\nabc\n");
+    pod_log_file_trim(&p->log);
+    holds(p, "log.1", "1234567\nabc\n");
+    holds(p, "log", "");
+    assert_false(add(p, "defgh\n"));
+    assert_true(add(p, "ijkl\n"));
+    pod_log_file_trim(&p->log);
+    holds(p, "log.1", "defgh\nijkl\n");
+    holds(p, "log", "");
     assert_int_equal(p->log.fd, fd);
+    assert_int_equal(pod_log_file_lost(&p->log), 0);
+}
+
+static void at_twice_the_limit_it_takes_no_more_until_it_is_trimmed(void **state)
+{
+    struct place *p = *state;
+    begin(p, 4);
+    assert_true(add(p, "123456\n"));
+    assert_true(add(p, "abc"));
+    assert_true(add(p, "def"));
+    holds(p, "log", "123456\nc");
+    assert_int_equal(pod_log_file_lost(&p->log), 5);
+    pod_log_file_trim(&p->log);
+    assert_false(add(p, "ghi\n"));
+    holds(p, "log.1", "123456\nc");
+    holds(p, "log", "ghi\n");
+    assert_int_equal(pod_log_file_lost(&p->log), 5);
 }
 
 static void a_piece_that_is_too_long_is_cut_to_its_end(void **state)
 {
     struct place *p = *state;
-    begin(p, 8);
+    begin(p, 4);
     add(p, "0123456789ab");
     holds(p, "log", "456789ab");
     assert_int_equal(pod_log_file_lost(&p->log), 4);
@@ -138,9 +162,11 @@ static void links_are_not_followed(void **state)
     assert_int_equal(pod_log_file_open(&p->log, p->folder, "log", 8, &err), -ELOOP);
     assert_non_null(strstr(err.text, "log"));
     assert_int_equal(unlinkat(p->folder, "log", 0), 0);
-    begin(p, 8);
     assert_int_equal(symlinkat("other", p->folder, "log.1"), 0);
+    begin(p, 8);
     add(p, "1234567\n");
+    add(p, "old\n");
+    pod_log_file_trim(&p->log);
     add(p, "next\n");
     holds(p, "other", "precious");
     holds(p, "log", "next\n"); /* the limit counts for more than the old lines */
@@ -182,7 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(lines_follow_one_another),
         CASE(what_was_there_before_is_gone),
-        CASE(beyond_the_limit_it_turns_over_once),
+        CASE(beyond_the_limit_it_turns_over),
+        CASE(at_twice_the_limit_it_takes_no_more_until_it_is_trimmed),
         CASE(a_piece_that_is_too_long_is_cut_to_its_end),
         CASE(what_others_append_is_turned_over_as_well),
         CASE(links_are_not_followed),

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -140,7 +142,8 @@ static int set_up(void **state)
     return 0;
 }
 
-static const char *const kept[] = {POD_STATE_NAME, POD_LOG_NAME, POD_CONSOLE_NAME, POD_TRUST_LOG_NAME};
+static const char *const kept[] = {POD_STATE_NAME,   POD_LOG_NAME,          POD_LOG_NAME ".1",
+                                   POD_CONSOLE_NAME, POD_CONSOLE_NAME ".1", POD_TRUST_LOG_NAME};
 
 /* Nothing is left but what is meant to be. */
 static int tear_down(void **state)
@@ -477,6 +480,45 @@ static void a_pod_whose_maker_dies_before_it_is_ready_ends(void **state)
     close(control);
 }
 
+static int kill_the_maker(void *ctx, struct err *err)
+{
+    (void)ctx;
+    (void)err;
+    pid_t maker = getppid();
+    int code = kill(maker, SIGKILL);
+    while (getppid() == maker)
+        (void)sched_yield();
+    return code;
+}
+
+/* So nobody who has the lock takes it for a folder without a process. */
+static void a_lock_that_its_killed_maker_held_is_free_when_the_pod_can_be_found(void **state)
+{
+    struct rig *r = *state;
+    int status, ready[2];
+    char y;
+    write_kernel(r->kernel, kernel_off, kernel_off_end);
+    int waiting = open(r->kernel, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t maker = fork();
+    if (maker == 0) {
+        r->cfg.lock_fd = open(r->kernel, O_RDONLY | O_CLOEXEC);
+        r->cfg.enter = kill_the_maker;
+        if (flock(r->cfg.lock_fd, LOCK_EX) == 0 && write(ready[1], "y", 1) == 1)
+            (void)spawn(r);
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &y, 1), 1);
+    assert_int_equal(flock(waiting, LOCK_EX), 0);
+    assert_true(file_has(r, POD_STATE_NAME, "\"pid\": "));
+    assert_int_equal(waitpid(maker, &status, 0), maker);
+    assert_true(WIFSIGNALED(status));
+    assert_true(waitpid(-1, &status, 0) > 0); /* the pod */
+    for (int i = 0; i < 2; i++)
+        close(ready[i]);
+    close(waiting);
+}
+
 static void a_pod_that_is_killed_is_reported(void **state)
 {
     struct rig *r = *state;
@@ -623,6 +665,7 @@ int main(void)
         CASE(a_pod_that_boots_can_be_asked_and_stopped),
         CASE(a_signal_ends_a_pod_that_boots),
         CASE(a_pod_whose_maker_dies_before_it_is_ready_ends),
+        CASE(a_lock_that_its_killed_maker_held_is_free_when_the_pod_can_be_found),
         CASE(a_pod_that_is_killed_is_reported),
         CASE(the_process_is_one_of_its_own),
         CASE(a_pod_runs_until_it_is_asked_to_stop),

@@ -151,12 +151,13 @@ static bool list_one(const struct cli_io *io, const struct oci_state *s, struct 
 static int list_all(const struct cli_io *io, const struct oci_store *store, struct listing *l, struct err *err)
 {
     static const struct err_context context = {.attempted = "list containers", .what_to_do = "free memory on the host"};
+    static const char *const head[COLUMNS] = {"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"};
     char **ids;
     size_t count;
-    bool good = true;
     int code = oci_store_list(store, &ids, &count, err);
     if (code != 0)
         return code;
+    bool good = l->array != NULL && table_add(&l->table, head);
     for (size_t i = 0; i < count && good; i++) {
         struct oci_entry entry;
         struct oci_state state = {.id = NULL};
@@ -176,7 +177,6 @@ static int list_all(const struct cli_io *io, const struct oci_store *store, stru
 
 static int list_containers(const struct cli_io *io, struct listing *l)
 {
-    static const char *const head[COLUMNS] = {"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"};
     const char *root = io->global != NULL && io->global->root != NULL ? io->global->root : OCI_ROOT_DEFAULT;
     struct oci_store store;
     struct err err;
@@ -185,7 +185,6 @@ static int list_containers(const struct cli_io *io, struct listing *l)
         return oci_report(io, &err);
     l->array = json_array();
     l->table.columns = COLUMNS;
-    (void)table_add(&l->table, head);
     code = list_all(io, &store, l, &err);
     oci_store_close(&store);
     if (code == 0 && l->form == LIST_TABLE)

@@ -55,7 +55,7 @@ bool oci_bytes_parse(const char *text, uint64_t *bytes)
 struct content {
     char *kernel, *modules, *cmdline, *memory, *hv;
     uint32_t vps;
-    bool hugepages, has_wishes;
+    bool hugepages, lock_memory, has_wishes, no_jail, require_jail;
     char **wishes;
     pb_size_t wishes_count;
     char *policy, *attest_key, *attest_kind, *attest_node_key, *attest_node_chain;
@@ -72,6 +72,9 @@ static const struct oci_member members[] = {
     {OCI_VALUE(struct content, "hv", STRING, hv), .words = hv_names},
     {OCI_VALUE(struct content, "vps", U32, vps), .min = 1, .max = OCI_VPS_MAX},
     {OCI_VALUE(struct content, "hugepages", BOOL, hugepages)},
+    {OCI_VALUE(struct content, "lock_memory", BOOL, lock_memory)},
+    {OCI_VALUE(struct content, "no_jail", BOOL, no_jail)},
+    {OCI_VALUE(struct content, "require_jail", BOOL, require_jail)},
     {OCI_LIST(struct content, "annotations", STRINGS, wishes), .max = 64},
     {OCI_VALUE(struct content, "policy", STRING, policy)},
     {OCI_LIST(struct content, "policy_keys", STRINGS, policy_keys), .max = POD_TRUST_KEYS_MAX},
@@ -115,6 +118,15 @@ static int take_memory(struct oci_reader *r, const char *text, uint64_t *bytes)
         return 0;
     if (!oci_bytes_parse(text, bytes) || *bytes < OCI_MEMORY_MIN || *bytes > OCI_MEMORY_MAX)
         return oci_refuse(oci_reader_at(r, "memory"), "'%.40s' is no size for a pod; give 128M to 1T", text);
+    return 0;
+}
+
+static int take_lock(struct oci_reader *r, const struct content *c, bool *out)
+{
+    if (c->lock_memory && !CONFIG_LOCK_MEMORY)
+        return oci_refuse(oci_reader_at(r, "lock_memory"),
+                          "this build cannot lock memory; use one with CONFIG_LOCK_MEMORY, or leave it out");
+    *out = c->lock_memory;
     return 0;
 }
 
@@ -183,6 +195,17 @@ static int take_trust(struct oci_reader *r, struct content *c, struct oci_trust 
     return result;
 }
 
+static int take_jail(struct oci_reader *r, const struct content *c, struct oci_config *out)
+{
+    if (c->require_jail && !CONFIG_JAIL)
+        return oci_refuse(oci_reader_at(r, "require_jail"), "this build has no jail; use one with CONFIG_JAIL");
+    if (c->require_jail && c->no_jail)
+        return oci_refuse(oci_reader_at(r, "no_jail"), "require_jail says the opposite; give one of them");
+    out->no_jail = c->no_jail;
+    out->require_jail = c->require_jail;
+    return 0;
+}
+
 static int take(struct oci_reader *r, json_t *json, struct content *c, struct oci_config *out)
 {
     int result = take_path(r, "kernel", &c->kernel, &out->kernel);
@@ -193,7 +216,11 @@ static int take(struct oci_reader *r, json_t *json, struct content *c, struct oc
     if (result == 0)
         result = take_wishes(r, json, c, &out->wishes);
     if (result == 0)
+        result = take_lock(r, c, &out->lock_memory);
+    if (result == 0)
         result = take_trust(r, c, &out->trust);
+    if (result == 0)
+        result = take_jail(r, c, out);
     out->cmdline = c->cmdline;
     c->cmdline = NULL;
     out->vps = c->vps;

@@ -54,8 +54,10 @@ struct oci_config {
     uint32_t vps;          /* of a pod whose bundle sets no limit; 0: 1 */
     uint64_t memory_bytes; /* the same; 0: OCI_MEMORY_DEFAULT */
     bool hugepages;
-    struct hv_request hv; /* its strings belong to this struct */
-    unsigned wishes;      /* enum oci_wish, or-ed */
+    bool lock_memory;
+    bool no_jail, require_jail; /* docs/jail.md */
+    struct hv_request hv;       /* its strings belong to this struct */
+    unsigned wishes;            /* enum oci_wish, or-ed */
     struct oci_trust trust;
 };
 

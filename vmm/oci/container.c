@@ -37,18 +37,22 @@ static int find_pod(struct oci_container *c, struct err *err)
     return err_fail(err, -ENOMEM, &context);
 }
 
+/* any: a state that is missing or damaged is no error. */
+static int load(struct oci_container *c, bool any, struct err *err)
+{
+    int code = oci_state_load(&c->entry, &c->state, err);
+    c->remembered = code == 0;
+    code = any && (code == -ENOENT || code == -EBADMSG || code == -EFBIG) ? 0 : code;
+    return code != 0 ? code : find_pod(c, err);
+}
+
 static int open_container(const struct cli_io *io, const char *id, bool lock, bool any, struct oci_container *c,
                           struct err *err)
 {
     *c = (struct oci_container){.store = {.fd = -1}, .entry = {.fd = -1, .lock = -1}};
     int code = oci_store_open(&c->store, root_of(io), false, err);
     code = code != 0 ? code : oci_entry_open(&c->store, id, lock, &c->entry, err);
-    if (code == 0) {
-        code = oci_state_load(&c->entry, &c->state, err);
-        c->remembered = code == 0;
-        code = any && (code == -ENOENT || code == -EBADMSG || code == -EFBIG) ? 0 : code;
-    }
-    code = code != 0 ? code : find_pod(c, err);
+    code = code != 0 ? code : load(c, any, err);
     if (code != 0)
         oci_container_close(c);
     return code;
@@ -62,6 +66,20 @@ int oci_container_open(const struct cli_io *io, const char *id, bool lock, struc
 int oci_container_open_any(const struct cli_io *io, const char *id, struct oci_container *c, struct err *err)
 {
     return open_container(io, id, true, true, c, err);
+}
+
+int oci_container_open_remains(const struct cli_io *io, const char *id, struct oci_container *c, struct err *err)
+{
+    const struct err_context context = {.attempted = "take the name", .on_what = id};
+    *c = (struct oci_container){.store = {.fd = -1}, .entry = {.fd = -1, .lock = -1}};
+    int code = oci_store_open(&c->store, root_of(io), false, err);
+    code = code != 0 ? code : oci_entry_try(&c->store, id, &c->entry, err);
+    code = code != 0 ? code : load(c, true, err);
+    if (code == 0 && c->remembered && oci_state_status(&c->state) != OCI_STATUS_CREATING)
+        code = err_fail_because(err, -EEXIST, &context, "a container has it");
+    if (code != 0)
+        oci_container_close(c);
+    return code;
 }
 
 void oci_container_close(struct oci_container *c)
@@ -258,15 +276,17 @@ static void leave_pod(const struct cli_io *io, struct oci_container *c)
         return;
     const grpc_RemoveContainerRequest request = {.container_id = c->state.id, .timeout = REMOVE_GUEST_S};
     int code = oci_pod_dial(c->pod_folder, &agent, &err);
-    if (code == 0) {
+    if (code == 0)
         kill_in_guest(c, &agent);
+    /* First: the agent finds their names gone when it removes the container, and so the guest's kernel forgets them. */
+    oci_pod_remove_exports(io, c->pod_folder, &c->state);
+    if (code == 0) {
         code = oci_agent_call(&agent, SERVICE "RemoveContainer", grpc_RemoveContainerRequest_fields, &request, NULL,
                               NULL, REMOVE_CALL_MS, &err);
         oci_agent_close(&agent);
     }
     if (code != 0 && code != -ENOENT)
         oci_warn(io, "the container may go on in its pod: %s", err.text);
-    oci_pod_remove_exports(io, c->pod_folder, &c->state);
 }
 
 /* What stays because somebody else's processes are in it was not made for this pod alone. */

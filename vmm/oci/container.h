@@ -32,6 +32,12 @@ struct oci_container {
 int oci_container_open(const struct cli_io *io, const char *id, bool lock, struct oci_container *c, struct err *err);
 /* The same; a state that is missing or damaged is no error but leaves `remembered` false. Locked. */
 int oci_container_open_any(const struct cli_io *io, const char *id, struct oci_container *c, struct err *err);
+/*
+ * What a create has left that ended, killed for instance, before its container existed: without a state, or with one
+ * that names no process. Locked; oci_container_remove is what is to be done with it. 0, or with nothing to close:
+ * -EEXIST: the container exists; -EBUSY: its making is under way; others as above.
+ */
+int oci_container_open_remains(const struct cli_io *io, const char *id, struct oci_container *c, struct err *err);
 void oci_container_close(struct oci_container *c);
 
 /*

@@ -242,13 +242,38 @@ static int check_console(const struct creation *k, bool detached, struct err *er
     return 0;
 }
 
+/* True: a create of this name had been killed, and what it left is gone. */
+static bool clear_remains(const struct creation *k)
+{
+    struct oci_container remains;
+    struct err err;
+    const char *id = k->request->id;
+    if (oci_container_open_remains(k->io, id, &remains, &err) != 0)
+        return false;
+    int code = oci_container_remove(k->io, &remains, &err);
+    if (code == 0)
+        oci_warn(k->io, "what a create of container %s had left, which ended before it was done, is removed", id);
+    else
+        oci_warn(k->io, "what a create of container %s had left cannot be removed: %s", id, err.text);
+    oci_container_close(&remains);
+    return code == 0;
+}
+
+static int make_entry(struct creation *k, struct err *err)
+{
+    int code = oci_entry_create(&k->c.store, k->request->id, &k->c.entry, err);
+    if (code == -EEXIST && clear_remains(k))
+        code = oci_entry_create(&k->c.store, k->request->id, &k->c.entry, err);
+    return code;
+}
+
 /* Folder, configuration, plan, and what is to be undone if we get killed. */
 static int prepare(struct creation *k, bool detached, struct err *err)
 {
     const struct cli_global *global = k->io->global;
     const char *root = global != NULL && global->root != NULL ? global->root : OCI_ROOT_DEFAULT;
     int code = oci_store_open(&k->c.store, root, true, err);
-    code = code != 0 ? code : oci_entry_create(&k->c.store, k->request->id, &k->c.entry, err);
+    code = code != 0 ? code : make_entry(k, err);
     code = code != 0 ? code : load_spec(k, err);
     code = code != 0 ? code : make_plan(k, err);
     code = code != 0 ? code : fill_state(k, err);
@@ -285,7 +310,7 @@ static int make_pod(struct creation *k, struct err *err)
     if (code != 0)
         return code;
     progress_begin(&progress, k->io->err, "starting the pod", k->c.pod_folder);
-    code = oci_pod_make(k->io, k->c.pod_folder, &k->plan, &k->config, &k->cgroup, &k->agent, err);
+    code = oci_pod_make(k->io, k->c.pod_folder, k->c.entry.lock, &k->plan, &k->config, &k->cgroup, &k->agent, err);
     progress_end(&progress);
     oci_agent_close(&k->agent);
     return code;
@@ -346,6 +371,7 @@ static struct oci_proxy_config proxy_config(struct creation *k)
                                      .err = STDERR_FILENO,
                                      .preserve = k->request->preserve_fds,
                                      .log_fd = k->log_fd,
+                                     .lock = k->c.entry.lock,
                                      .log_level = LOG_LEVEL_WARN,
                                      .begin = begin,
                                      .ctx = k};

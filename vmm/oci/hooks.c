@@ -9,11 +9,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/memfd.h"
 
 #define CLOSE_ON_EXEC 4u /* CLOSE_RANGE_CLOEXEC */
 
@@ -47,10 +48,10 @@ static void close_fd(int *fd)
 /* A file without a name rather than a pipe: a hook that does not read cannot hold us up. Returns it, or -errno. */
 static int make_input(const char *text)
 {
-    int fd = (int)syscall(SYS_memfd_create, "caisson-state", MFD_CLOEXEC);
+    int fd = memfd_new("caisson-state", false);
     size_t size = strlen(text), at = 0;
     if (fd < 0)
-        return -errno;
+        return fd;
     while (at < size) {
         ssize_t n = write(fd, text + at, size - at);
         if (n < 0 && errno != EINTR) {

@@ -132,12 +132,15 @@ void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *conf
                                .vps = plan->vps,
                                .memory_bytes = plan->memory_bytes,
                                .hugepages = plan->hugepages,
+                               .lock_memory = config->lock_memory,
+                               .no_jail = config->no_jail,
+                               .require_jail = config->require_jail,
                                .hv = config->hv,
                                .trust = trust_of(plan, &config->trust)};
     add_disk(&out->io, &plan->disk);
 }
 
-static int spawn(const struct cli_io *io, const char *folder, const struct oci_plan *plan,
+static int spawn(const struct cli_io *io, const char *folder, int lock, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, const struct pod_net *net,
                  struct err *err)
 {
@@ -145,6 +148,7 @@ static int spawn(const struct cli_io *io, const char *folder, const struct oci_p
     pid_t pid;
     oci_pod_describe(plan, config, &cfg);
     cfg.folder = folder;
+    cfg.lock_fd = lock;
     cfg.enter = oci_pod_cgroup_enter;
     cfg.enter_ctx = cgroup;
     cfg.log_level = io->global != NULL && io->global->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
@@ -198,7 +202,7 @@ static int attach_network(const struct cli_io *io, const struct oci_plan *plan, 
     return code;
 }
 
-int oci_pod_make(const struct cli_io *io, const char *folder, const struct oci_plan *plan,
+int oci_pod_make(const struct cli_io *io, const char *folder, int lock, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, struct oci_agent *agent,
                  struct err *err)
 {
@@ -206,7 +210,7 @@ int oci_pod_make(const struct cli_io *io, const char *folder, const struct oci_p
     int code = attach_network(io, plan, &net, err);
     if (code != 0)
         return code;
-    code = spawn(io, folder, plan, config, cgroup, &net, err);
+    code = spawn(io, folder, lock, plan, config, cgroup, &net, err);
     code = code != 0 ? code : oci_pod_dial(folder, agent, err);
     code = code != 0 ? code : tell_world(agent, err);
     code = code != 0 ? code : tell_network(agent, &net, err);

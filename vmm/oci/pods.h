@@ -54,10 +54,11 @@ void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *conf
 
 /*
  * Make the pod of a plan: network, process, and what the agent is told first. folder: absolute, of the container that
- * owns the pod. 0 with *agent connected, or a negative errno with *err; then the pod process may be running still, and
- * oci_pod_end is called in any case.
+ * owns the pod; lock: the descriptor that locks it, which the pod's process holds until it can be found. 0 with *agent
+ * connected, or a negative errno with *err; then the pod process may be running still, and oci_pod_end is called in any
+ * case.
  */
-int oci_pod_make(const struct cli_io *io, const char *folder, const struct oci_plan *plan,
+int oci_pod_make(const struct cli_io *io, const char *folder, int lock, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, struct oci_agent *agent,
                  struct err *err);
 

@@ -58,6 +58,11 @@ struct oci_proxy_config {
     bool started;      /* it runs: input may be read at once. Else oci_proxy_tell_started is waited for */
     unsigned preserve; /* --preserve-fds; descriptors cannot go into a guest: a warning in the log if not 0 */
     int log_fd;        /* log lines, borrowed; -1: none */
+    /*
+     * The container's lock, which the new process holds until its maker knows of it, borrowed; 0: none. If the maker is
+     * killed, whoever waits for the lock comes when this process has ended, and not while it makes a container.
+     */
+    int lock;
     enum log_level log_level;
     /* In the new process, before anything else: join a cgroup. NULL: nothing. */
     int (*enter)(void *ctx, struct err *err);

@@ -36,7 +36,7 @@ static void reset_signals(void)
 
 /* What the new process needs, in the order of the numbers it gets: 0, 1, 2, and from FIRST_KEPT on. */
 struct kept {
-    int *fds[6];
+    int *fds[7];
     size_t count;
 };
 
@@ -73,8 +73,10 @@ static int arrange(struct oci_proxy_config *cfg, int *report, struct err *err)
 {
     static const struct err_context context = {.attempted = "prepare the descriptors of the container's process",
                                                .what_to_do = "raise the limit of open files"};
-    const struct kept kept = {.fds = {&cfg->in, &cfg->out, &cfg->err, report, &cfg->console_socket, &cfg->log_fd},
-                              .count = 6};
+    const struct kept kept = {
+        .fds = {&cfg->in, &cfg->out, &cfg->err, report, &cfg->console_socket, &cfg->log_fd, &cfg->lock}, .count = 7};
+    if (cfg->lock == 0)
+        cfg->lock = -1;
     int code = park(&kept);
     code = code < 0 ? code : unpark(&kept);
     return code < 0 ? err_fail(err, code, &context) : 0;
@@ -151,6 +153,8 @@ static int run_child(const struct oci_proxy_config *given, int report)
     int code = prepare(p, &cfg, &report, &err);
     if (!tell(report, code, &err) || code < 0)
         return OCI_PROXY_POD_LOST;
+    if (cfg.lock >= 0)
+        close(cfg.lock);
     if (proxy_loop(p, &exit_code, &err) < 0)
         dprintf(STDERR_FILENO, "caisson: %s\n", err.text);
     return exit_code;

@@ -228,11 +228,45 @@ static bool is_current(const struct oci_entry *e)
            ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
 }
 
-static int lock_entry(struct oci_entry *e)
+static int open_lock(struct oci_entry *e)
 {
     e->lock = openat(e->fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int code = e->lock < 0 ? -errno : take_lock(e->lock);
+    return e->lock < 0 ? -errno : 0;
+}
+
+static int lock_entry(struct oci_entry *e)
+{
+    int code = open_lock(e);
+    code = code != 0 ? code : take_lock(e->lock);
     return code == 0 && !is_current(e) ? -ENOENT : code;
+}
+
+/* Held for the moment in which a container's folder is there and its lock is not. 0, or -EBUSY after ten seconds. */
+static int lock_store(const struct oci_store *s)
+{
+    return take_lock(s->fd);
+}
+
+static void unlock_store(const struct oci_store *s)
+{
+    (void)flock(s->fd, LOCK_UN);
+}
+
+static int make_locked(const struct oci_store *s, const char *id, struct oci_entry *e)
+{
+    int code = lock_store(s);
+    if (code != 0)
+        return code;
+    bool made = mkdirat(s->fd, id, 0700) == 0;
+    code = made ? fill_entry(s, id, e) : -errno;
+    code = code != 0 ? code : lock_entry(e);
+    if (code != 0 && made) {
+        if (e->fd >= 0)
+            (void)unlinkat(e->fd, LOCK_FILE, 0);
+        (void)unlinkat(s->fd, id, AT_REMOVEDIR);
+    }
+    unlock_store(s);
+    return code;
 }
 
 int oci_entry_create(const struct oci_store *s, const char *id, struct oci_entry *e, struct err *err)
@@ -245,16 +279,32 @@ int oci_entry_create(const struct oci_store *s, const char *id, struct oci_entry
     *e = (struct oci_entry){.fd = -1, .lock = -1};
     if (!oci_id_is_valid(id))
         return refuse_id(id, err);
-    if (mkdirat(s->fd, id, 0700) < 0)
-        return errno == EEXIST ? err_fail_because(err, -EEXIST, &taken, "container with given ID already exists")
-                               : err_fail(err, -errno, &context);
-    int code = fill_entry(s, id, e);
-    code = code != 0 ? code : lock_entry(e);
+    int code = make_locked(s, id, e);
     if (code == 0)
         return 0;
-    if (e->fd >= 0)
-        (void)unlinkat(e->fd, LOCK_FILE, 0);
-    (void)unlinkat(s->fd, id, AT_REMOVEDIR);
+    oci_entry_close(e);
+    if (code == -EEXIST)
+        return err_fail_because(err, code, &taken, "container with given ID already exists");
+    return err_fail(err, code, &context);
+}
+
+int oci_entry_try(const struct oci_store *s, const char *id, struct oci_entry *e, struct err *err)
+{
+    const struct err_context context = {
+        .attempted = "lock container", .on_what = id, .what_to_do = "wait for the other command, or end it"};
+    *e = (struct oci_entry){.fd = -1, .lock = -1};
+    int code = lock_store(s);
+    if (code != 0)
+        return err_fail(err, code, &context);
+    code = fill_entry(s, id, e);
+    code = code != 0 ? code : open_lock(e);
+    if (code == 0 && flock(e->lock, LOCK_EX | LOCK_NB) < 0)
+        code = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (code == 0 && !is_current(e))
+        code = -ENOENT;
+    unlock_store(s);
+    if (code == 0)
+        return 0;
     oci_entry_close(e);
     return err_fail(err, code, &context);
 }

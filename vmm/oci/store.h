@@ -52,7 +52,8 @@ int oci_store_list(const struct oci_store *s, char ***ids, size_t *count, struct
 void oci_store_free_ids(char **ids, size_t count);
 
 /*
- * Make a container's folder and lock it. 0, or with *err: -EINVAL: no valid name; -EEXIST: there is one ("already
+ * Make a container's folder and lock it, so that nobody who holds the store's own lock (flock of its folder, held for
+ * this moment) sees the one without the other. 0, or with *err: -EINVAL: no valid name; -EEXIST: there is one ("already
  * exists"); others from the file system, after which nothing is left of it.
  */
 int oci_entry_create(const struct oci_store *s, const char *id, struct oci_entry *e, struct err *err);
@@ -61,6 +62,12 @@ int oci_entry_create(const struct oci_store *s, const char *id, struct oci_entry
  * ("does not exist"), also if it went away while we waited; -EINVAL: no valid name; -EBUSY: the lock is held.
  */
 int oci_entry_open(const struct oci_store *s, const char *id, bool lock, struct oci_entry *e, struct err *err);
+/*
+ * Find a container's folder and lock it, without waiting, if nobody is at work on it. 0, or with *err as
+ * oci_entry_open; -EBUSY: somebody is. After 0 no create of this name is under way: the one that made the folder has
+ * ended, or was killed.
+ */
+int oci_entry_try(const struct oci_store *s, const char *id, struct oci_entry *e, struct err *err);
 /* Give lock and descriptors back. Accepts one that was not opened, if it was zeroed with fd and lock -1. */
 void oci_entry_close(struct oci_entry *e);
 /* Only the lock: others may change the container while we go on reading. */

@@ -67,7 +67,7 @@ static void every_key_is_read(void **state)
 {
     struct rig *r = *state;
     assert_int_equal(load(r, "{'kernel':'/k','modules':'/m','cmdline':'quiet','vps':2,'memory':'1G','hv':'soft',"
-                             "'hugepages':true,'annotations':['kernel','io.caisson.vps']}"),
+                             "'hugepages':true,'lock_memory':true,'annotations':['kernel','io.caisson.vps']}"),
                      0);
     assert_string_equal(r->config.kernel, "/k");
     assert_string_equal(r->config.modules, "/m");
@@ -76,7 +76,23 @@ static void every_key_is_read(void **state)
     assert_int_equal(r->config.memory_bytes, UINT64_C(1) << 30);
     assert_int_equal(r->config.hv.choice, HV_SOFT);
     assert_true(r->config.hugepages);
+    assert_true(r->config.lock_memory);
     assert_int_equal(r->config.wishes, OCI_WISH_KERNEL | OCI_WISH_VPS);
+}
+
+static void keys_of_the_jail_are_read(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(load(r, "{}"), 0);
+    assert_false(r->config.no_jail || r->config.require_jail);
+    assert_int_equal(load(r, "{'no_jail':true}"), 0);
+    assert_true(r->config.no_jail);
+    refuses(r, "{'require_jail':1}", "require_jail: it is a number");
+    if (!CONFIG_JAIL)
+        skip();
+    assert_int_equal(load(r, "{'require_jail':true}"), 0);
+    assert_true(r->config.require_jail);
+    refuses(r, "{'require_jail':true,'no_jail':true}", "no_jail: require_jail says the opposite");
 }
 
 static void keys_of_trust_are_read(void **state)
@@ -231,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(every_key_is_read),
+        CASE(keys_of_the_jail_are_read),
         CASE(keys_of_trust_are_read),
         CASE(keys_of_trust_that_are_wrong_are_refused),
         CASE(an_empty_object_is_the_default),

@@ -14,6 +14,7 @@
 
 #include "tests/lib/oci_rig.h"
 #include "vmm/oci/commands.h"
+#include "vmm/oci/store.h"
 
 /* What fails before there is a pod: with words, and with nothing left. The rig's folder holds the bundle as well. */
 
@@ -117,6 +118,54 @@ static void a_name_that_is_taken_stays_with_who_has_it(void **state)
     oci_state_release(&s);
 }
 
+/* A folder with a lock and, if there is one, a state that names no process. */
+static void leave_half(const struct oci_rig *r, const char *state, struct oci_entry *entry, struct oci_store *store)
+{
+    char path[128];
+    assert_int_equal(oci_store_open(store, r->root, true, NULL), 0);
+    assert_int_equal(oci_entry_create(store, "c1", entry, NULL), 0);
+    if (state == NULL)
+        return;
+    (void)snprintf(path, sizeof(path), "%s/c1/state.json", r->root);
+    write_file(path, state);
+}
+
+#define HALF                                                                                                           \
+    "{'format':1,'id':'c1','bundle':'/b','rootfs':'/b/rootfs','pod':'c1','created':'2026-01-02T03:04:05.000000006Z',"  \
+    "'pid':0,'startTime':0,'execs':[],'exports':[]}"
+
+static void the_name_of_a_create_that_was_killed_is_free(void **state)
+{
+    struct oci_store store;
+    struct oci_entry entry;
+    static const char *const left[] = {NULL, HALF, "{'damaged"};
+    make_bundle(*state, false, "", KERNEL);
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        leave_half(*state, left[i], &entry, &store);
+        oci_entry_close(&entry);
+        oci_store_close(&store);
+        expect_refusal(*state, "", "cannot find a hypervisor"); /* so far it came */
+        assert_non_null(strstr(((struct oci_rig *)*state)->err, "what a create of container c1 had left"));
+    }
+}
+
+static void the_name_of_a_create_under_way_is_taken(void **state)
+{
+    struct oci_rig *r = *state;
+    struct oci_store store;
+    struct oci_entry entry;
+    char line[256], path[128];
+    make_bundle(r, false, "", KERNEL);
+    leave_half(r, HALF, &entry, &store);
+    (void)snprintf(line, sizeof(line), "create --bundle %s/bundle c1", r->root);
+    assert_int_equal(oci_rig_run(r, oci_create_main, line), CLI_EXIT_FAILURE);
+    assert_non_null(strstr(r->err, "already exists"));
+    (void)snprintf(path, sizeof(path), "%s/c1/state.json", r->root);
+    assert_int_equal(access(path, F_OK), 0);
+    oci_entry_close(&entry);
+    oci_store_close(&store);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, oci_rig_set_up, oci_rig_tear_down)
 
 int main(void)
@@ -130,6 +179,8 @@ int main(void)
         CASE(a_member_needs_its_pod),
         CASE(process_ids_of_no_neighbour_are_refused),
         CASE(a_name_that_is_taken_stays_with_who_has_it),
+        CASE(the_name_of_a_create_that_was_killed_is_free),
+        CASE(the_name_of_a_create_under_way_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

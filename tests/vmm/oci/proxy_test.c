@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -424,6 +425,47 @@ static void a_pod_that_does_not_hold_it_is_the_callers_error(void **state)
     proxy_rig_close(&r);
 }
 
+/* In the new process, while its maker waits: the maker is killed, and somebody else wants the lock. */
+static int kill_the_maker(void *ctx, struct oci_agent *agent, struct err *err)
+{
+    int other = open(ctx, O_RDONLY | O_CLOEXEC);
+    (void)agent;
+    (void)err;
+    pid_t maker = getppid();
+    (void)kill(maker, SIGKILL);
+    while (getppid() == maker)
+        (void)sched_yield();
+    bool held = flock(other, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(other);
+    return write(STDOUT_FILENO, held ? "held" : "free", 4) == 4 ? 0 : -EIO;
+}
+
+static void a_lock_that_its_killed_maker_held_is_held_until_it_has_ended(void **state)
+{
+    (void)state;
+    struct proxy_rig r;
+    char path[] = "/tmp/caisson-proxy-lock-XXXXXX";
+    int status, fd = mkstemp(path);
+    proxy_rig_prepare(&r, &(struct fake_agent_config){0});
+    r.cfg.begin = kill_the_maker;
+    r.cfg.ctx = path;
+    pid_t maker = fork();
+    if (maker == 0) {
+        r.cfg.lock = open(path, O_RDONLY | O_CLOEXEC);
+        if (flock(r.cfg.lock, LOCK_EX) == 0)
+            (void)oci_proxy_spawn(&r.cfg, &r.pid, NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(maker, &status, 0), maker);
+    assert_true(WIFSIGNALED(status));
+    proxy_rig_drop(&r.out[1]);
+    proxy_rig_expect_text(r.out[0], "held");
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    close(fd);
+    (void)unlink(path);
+    proxy_rig_close(&r);
+}
+
 static int refuse_to_enter(void *ctx, struct err *err)
 {
     const struct err_context context = {.attempted = "join the cgroup", .on_what = ctx};
@@ -557,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_pod_that_does_not_hold_it_is_the_callers_error),
         cmocka_unit_test(a_cgroup_that_cannot_be_joined_is_the_callers_error),
         cmocka_unit_test(a_process_that_dies_before_it_is_ready_is_the_callers_error),
+        cmocka_unit_test(a_lock_that_its_killed_maker_held_is_held_until_it_has_ended),
         cmocka_unit_test(when_the_pod_ends_it_says_why_and_ends_with_255),
         cmocka_unit_test(an_agent_that_breaks_the_protocol_ends_it_with_255),
         cmocka_unit_test(an_exit_code_that_there_is_not_is_no_exit_code),

@@ -180,6 +180,62 @@ static void of_many_creates_at_once_one_succeeds(void **state)
     assert_int_equal(won, 1);
 }
 
+static void a_folder_that_nobody_works_on_can_be_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct oci_entry e, taken;
+    open_store(f);
+    make_entry(f, "web", &e);
+    oci_entry_close(&e);
+    assert_int_equal(oci_entry_try(&f->store, "web", &taken, &f->err), 0);
+    assert_int_equal(oci_entry_remove(&taken, &f->err), 0);
+    oci_entry_close(&taken);
+    make_entry(f, "web", &e);
+    oci_entry_close(&e);
+}
+
+static void a_folder_that_a_command_works_on_cannot_be_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct oci_entry e, taken;
+    open_store(f);
+    make_entry(f, "web", &e);
+    assert_int_equal(oci_entry_try(&f->store, "web", &taken, &f->err), -EBUSY);
+    assert_int_equal(taken.fd, -1);
+    oci_entry_close(&e);
+}
+
+static void a_folder_that_is_not_there_cannot_be_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct oci_entry taken;
+    open_store(f);
+    assert_int_equal(oci_entry_try(&f->store, "web", &taken, &f->err), -ENOENT);
+}
+
+/* A folder without a lock would pass for one whose maker was killed: nobody makes one while somebody looks. */
+static void a_folder_is_not_made_while_another_is_being_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct oci_store looking;
+    struct stat st;
+    int status;
+    open_store(f);
+    assert_int_equal(oci_store_open(&looking, f->root, false, &f->err), 0);
+    assert_int_equal(flock(looking.fd, LOCK_EX), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct oci_entry e;
+        (void)alarm(1); /* it would wait for ten */
+        (void)oci_entry_create(&f->store, "web", &e, NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(fstatat(looking.fd, "web", &st, 0), -1);
+    oci_store_close(&looking);
+}
+
 static void an_unknown_container_does_not_exist(void **state)
 {
     struct fixture *f = *state;
@@ -436,6 +492,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_relative_root_is_remembered_as_an_absolute_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_create_of_a_name_is_told_that_it_exists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_many_creates_at_once_one_succeeds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_nobody_works_on_can_be_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_a_command_works_on_cannot_be_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_cannot_be_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_is_not_made_while_another_is_being_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_container_does_not_exist, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_container_does_not_exist_where_there_is_no_root, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_link_is_not_followed_to_a_container, set_up, tear_down),

@@ -64,8 +64,9 @@ static int check_input(const struct evidence_input *in, struct err *err)
         return refuse(err, -EINVAL, "the nonce has fewer than 8 or more than 64 bytes",
                       "send a random one of 16 or 32 bytes");
     if (in->bind_agent && in->agent_key == NULL)
-        return refuse(err, -EINVAL, "the guest's agent has no key to bind the quote to",
-                      "ask for a quote that is not bound, or use a guest with an agent that has one");
+        return refuse(
+            err, -EINVAL, "the guest's agent has no measured key to bind the quote to",
+            "create a container first, or try again in a second; otherwise ask for a quote that is not bound");
     if (in->agent_key_bytes > KEY_SPKI_MAX || in->log->length > EVENT_LOG_BYTES_MAX)
         return refuse(err, -EINVAL, "the agent's key or the log is too large", "report this as a defect");
     return 0;

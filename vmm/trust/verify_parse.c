@@ -72,11 +72,20 @@ static const char *next_word(struct line *l, size_t *length)
     return *length > 0 ? word : NULL;
 }
 
+/* The last word of a text has nothing behind it. */
+static bool are_digits(const char *word, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (word[i] < '0' || word[i] > '9')
+            return false;
+    return true;
+}
+
 static bool read_register(struct line *l, uint32_t *pcr)
 {
     size_t n;
     const char *word = next_word(l, &n);
-    if (word == NULL || n > 2 || strspn(word, "0123456789") < n || (n == 2 && word[0] == '0'))
+    if (word == NULL || n > 2 || !are_digits(word, n) || (n == 2 && word[0] == '0'))
         return false;
     *pcr = (uint32_t)number_at(word, n);
     return *pcr < EVENT_LOG_PCRS && (TRUST_PCR_MASK >> *pcr & 1) != 0;

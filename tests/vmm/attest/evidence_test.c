@@ -68,7 +68,7 @@ static void binding_without_an_agents_key_is_refused(void **state)
     r->input.agent_key = NULL;
     r->input.bind_agent = true;
     assert_int_equal(make(r), -EINVAL);
-    assert_non_null(strstr(r->err.text, "no key to bind"));
+    assert_non_null(strstr(r->err.text, "no measured key to bind"));
 }
 
 static void evidence_without_certificates_and_agent_lacks_their_files(void **state)

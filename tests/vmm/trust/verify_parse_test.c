@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/trust/verify.h"
@@ -91,6 +92,18 @@ static void expected_registers_may_lack_the_last_newline(void **state)
     assert_int_equal(mask, 1u << 9);
 }
 
+static void a_text_of_digits_is_not_read_past_its_end(void **state)
+{
+    struct event_log log;
+    uint32_t mask = 0;
+    char *text = malloc(2); /* the sanitizer watches what is behind it */
+    (void)state;
+    assert_non_null(text);
+    memcpy(text, "14", 2);
+    assert_int_equal(verify_parse_expected(text, 2, &log, &mask, NULL), -EINVAL);
+    free(text);
+}
+
 static void expected_registers_that_are_none_are_refused(void **state)
 {
     static const struct {
@@ -157,6 +170,7 @@ int main(void)
         cmocka_unit_test(time_that_is_none_is_refused),
         cmocka_unit_test(expected_registers_are_read_from_lines),
         cmocka_unit_test(expected_registers_may_lack_the_last_newline),
+        cmocka_unit_test(a_text_of_digits_is_not_read_past_its_end),
         cmocka_unit_test(expected_registers_that_are_none_are_refused),
         cmocka_unit_test(refusal_of_expected_registers_names_the_line),
         cmocka_unit_test(a_nul_among_expected_registers_is_refused),

@@ -26,11 +26,12 @@ static int open_again(int fd)
 
 void attach_sink_init(struct attach_sink *k, int fd)
 {
-    struct stat st;
+    struct stat st = {.st_mode = 0};
     k->fd = fd;
     k->own_fd = k->is_socket = false;
     k->begin = k->end = 0;
-    k->broken = fstat(fd, &st) < 0;
+    k->lost = 0;
+    k->broken = fstat(fd, &st) < 0 && errno == EBADF;
     if (k->broken)
         return;
     k->is_socket = S_ISSOCK(st.st_mode);
@@ -83,10 +84,17 @@ static ssize_t write_some(const struct attach_sink *k, const uint8_t *bytes, siz
     return write(k->fd, bytes, k->own_fd || n < WRITE_MAX ? n : WRITE_MAX);
 }
 
-static size_t give_up(struct attach_sink *k)
+/* Readers that leave are seen by these; EIO is a terminal that has hung up, and anywhere else a disk that fails. */
+static bool is_without_reader(const struct attach_sink *k, int code)
+{
+    return code == EPIPE || code == ECONNRESET || (code == EIO && k->own_fd);
+}
+
+static size_t give_up(struct attach_sink *k, int code)
 {
     size_t lost = attach_sink_held(k);
     k->broken = true;
+    k->lost = is_without_reader(k, code) ? 0 : -code;
     k->begin = k->end = 0;
     return lost;
 }
@@ -98,7 +106,7 @@ size_t attach_sink_write(struct attach_sink *k)
         return 0;
     ssize_t done = write_some(k, k->bytes + k->begin, n);
     if (done < 0 && errno != EAGAIN && errno != EINTR)
-        return give_up(k);
+        return give_up(k, errno);
     k->begin += done > 0 ? (size_t)done : 0;
     return done > 0 ? (size_t)done : 0;
 }

@@ -21,6 +21,7 @@ struct attach_sink {
     int fd; /* to poll for POLLOUT while the sink is not empty */
     bool own_fd, is_socket;
     bool broken; /* nobody reads it any more: it takes nothing and is empty for ever */
+    int lost;    /* -errno if that is because the host failed (a full disk), and not the reader's will; else 0 */
     uint8_t bytes[SESSION_WINDOW_BYTES];
     size_t begin, end;
 };

@@ -37,6 +37,8 @@ struct cli_io {
     FILE *out;
     FILE *err;
     const struct hv_offer *hv;       /* hypervisors to be had; NULL: none */
+    bool seccomp;                    /* the process may be held to the system calls that it needs, for ever */
+    bool jail;                       /* likewise, into namespaces and out of its rights */
     const struct cli_global *global; /* filled in by cli_main; NULL: no such options */
 };
 

@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "policy/jail/jail.h"
+
 struct cli_io;
 
 enum doctor_hypervisor {
@@ -59,7 +61,8 @@ struct doctor_facts {
     int tun_open; /* /dev/net/tun, O_RDWR */
     int user_namespace;
     int memfd_sealing;
-    bool softhv; /* the software hypervisor is in this build */
+    int jail[JAIL_STEPS]; /* as jail_probe has it: 1 for what was not tried */
+    bool softhv;          /* the software hypervisor is in this build */
 };
 
 enum doctor_status {
@@ -82,7 +85,7 @@ struct doctor_finding {
     const char *what_to_do; /* NULL when there is nothing to do */
 };
 
-#define DOCTOR_CHECK_COUNT 10
+#define DOCTOR_CHECK_COUNT 11
 
 enum doctor_port {
     DOCTOR_PORT_NONE,
@@ -96,7 +99,7 @@ struct doctor_report {
     bool can_run;          /* there is a port, and what caisson cannot do without is there */
 };
 
-/* Ask the host. Forks once (to try a user namespace). Never fails: what cannot be found out is a fact too. */
+/* Ask the host. Forks (to try a user namespace, and the jail). Never fails: what cannot be found out is a fact too. */
 void doctor_probe(struct doctor_facts *facts);
 
 /*

@@ -251,6 +251,51 @@ static void judge_tap(const struct doctor_facts *facts, struct doctor_finding *f
                                                : "load the module tun; in a container, pass the device in";
 }
 
+/* The steps that fail with this errno, behind each other; then the errno. */
+static void name_steps(const int jail[JAIL_STEPS], int code, struct text *t)
+{
+    const char *before = "";
+    for (int step = 0; step < JAIL_STEPS; step++) {
+        if (jail[step] == code) {
+            text_add(t, "%s%s", before, jail_step_name((enum jail_step)step));
+            before = ", ";
+        }
+    }
+    text_add(t, " (%s)", strerror(-code));
+}
+
+/* Most often all of them fail for one reason. */
+static unsigned name_reasons(const int jail[JAIL_STEPS], struct text *t)
+{
+    unsigned count = 0;
+    for (int step = 0; step < JAIL_STEPS; step++) {
+        int earlier = 0;
+        while (earlier < step && jail[earlier] != jail[step])
+            earlier++;
+        if (jail[step] >= 0 || earlier < step)
+            continue;
+        text_add(t, "%s", count++ == 0 ? "" : "; ");
+        name_steps(jail, jail[step], t);
+    }
+    return count;
+}
+
+static void judge_jail(const struct doctor_facts *facts, struct doctor_finding *f)
+{
+    char missing[sizeof f->found - 16];
+    struct text t;
+    text_init(&t, missing, sizeof missing);
+    if (!CONFIG_JAIL) {
+        found(f, DOCTOR_NOTE, "left out of this build (CONFIG_JAIL is off)");
+        f->what_to_do = "use a build with CONFIG_JAIL";
+    } else if (name_reasons(facts->jail, &t) == 0) {
+        found(f, DOCTOR_OK, "all steps work");
+    } else {
+        found(f, DOCTOR_NOTE, "not here: %s", missing);
+        f->what_to_do = "run as root, or let this user make user namespaces; docs/jail.md says what each step is for";
+    }
+}
+
 struct judged_check {
     struct doctor_check check;
     void (*judge)(const struct doctor_facts *facts, struct doctor_finding *f);
@@ -265,6 +310,7 @@ enum check_index {
     CHECK_SECCOMP,
     CHECK_LANDLOCK,
     CHECK_USER_NAMESPACE,
+    CHECK_JAIL,
     CHECK_CGROUP,
     CHECK_TAP,
 };
@@ -289,6 +335,7 @@ static const struct judged_check checks[DOCTOR_CHECK_COUNT] = {
     [CHECK_USER_NAMESPACE] = {{"user-namespace", "user namespaces",
                                "the VMM gives up its rights without being root first"},
                               judge_user_namespace},
+    [CHECK_JAIL] = {{"jail", "jail", "namespaces, an empty root and no rights for the process of a VM"}, judge_jail},
     [CHECK_CGROUP] = {{"cgroup", "cgroups", "limit the processor time, memory and threads of a VM from outside"},
                       judge_cgroups},
     [CHECK_TAP] = {{"tap", "tap devices", "connect a guest's network card to the host"}, judge_tap},

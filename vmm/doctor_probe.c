@@ -6,13 +6,13 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/host.h"
+#include "common/memfd.h"
 #include "common/text.h"
 #include "vmm/doctor.h"
 
@@ -82,9 +82,9 @@ static int probe_user_namespace(void)
 
 static int probe_memfd_sealing(void)
 {
-    int fd = memfd_create("caisson-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_new("caisson-doctor", true);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     int result = fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ? -errno : 0;
     close(fd);
@@ -104,4 +104,6 @@ void doctor_probe(struct doctor_facts *facts)
     facts->tun_open = host_try_open("/dev/net/tun", O_RDWR);
     facts->user_namespace = probe_user_namespace();
     facts->memfd_sealing = probe_memfd_sealing();
+    if (CONFIG_JAIL)
+        jail_probe(facts->jail);
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/memfd.h"
+
 /* Host memory in large pages where there are some: a kernel image is read and copied once. */
 #define ALIGN      ((size_t)2 << 20)
 #define PAGE_BYTES ((size_t)4096)
@@ -174,9 +176,9 @@ static int copy_and_seal(int from, int to, size_t length)
 
 static int seal(struct file *f, int from, const char **why)
 {
-    int fd = memfd_create("caisson-file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_new("caisson-file", true);
     if (fd < 0)
-        return -errno;
+        return fd;
     f->mapping_bytes = (f->length + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     int code = copy_and_seal(from, fd, f->length);
     void *at = code != 0 ? MAP_FAILED : mmap(NULL, f->mapping_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);

@@ -17,10 +17,13 @@ enum hv_choice {
     HV_SOFT    /* softhv */
 };
 
+struct seccomp_lock; /* policy/seccomp/lock.h */
+
 struct hv_request {
     enum hv_choice choice;
-    const char *kernel;     /* generation of the driver that softhv plays: "7.2"; NULL: the default */
-    const char *trace_path; /* file for one line per request, softhv only; NULL: none */
+    const char *kernel;        /* generation of the driver that softhv plays: "7.2"; NULL: the default */
+    const char *trace_path;    /* file for one line per request, softhv only; NULL: none */
+    struct seccomp_lock *lock; /* what holds softhv's own threads to their role; NULL: nothing */
 };
 
 struct hv {

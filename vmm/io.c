@@ -35,6 +35,15 @@ void io_describe(const struct io_config *c, struct boot_devices *devices)
 
 /* ---- Loops ---- */
 
+static enum seccomp_role role_of(enum device_kind kind)
+{
+    static const enum seccomp_role roles[DEVICE_KINDS] = {
+        [DEVICE_CONSOLE] = SECCOMP_CONSOLE, [DEVICE_VSOCK] = SECCOMP_VSOCK, [DEVICE_RNG] = SECCOMP_RNG,
+        [DEVICE_BALLOON] = SECCOMP_BALLOON, [DEVICE_BLK] = SECCOMP_BLK,     [DEVICE_FS] = SECCOMP_FS,
+        [DEVICE_NET] = SECCOMP_NET};
+    return roles[kind];
+}
+
 struct loop *io_add_loop(struct io *io, enum device_kind kind, unsigned instance, unsigned queue, struct err *err)
 {
     char name[LOOP_NAME_BYTES];
@@ -42,6 +51,7 @@ struct loop *io_add_loop(struct io *io, enum device_kind kind, unsigned instance
     (void)snprintf(name, sizeof(name), "io-%s%u.%u", device_kind_name(kind), instance % 100, queue % 100);
     if (loop_init(loop, name, err) < 0)
         return NULL;
+    loop_confine(loop, io->machine.lock, role_of(kind));
     io->loop_count++;
     return loop;
 }
@@ -150,6 +160,9 @@ int io_build(const struct io_config *config, const struct io_machine *machine, s
 int io_start(struct io *io, struct err *err)
 {
     int code = 0;
+    for (unsigned i = 0; io != NULL && i < io->device_count; i++)
+        if (io->devices[i].begin != NULL)
+            io->devices[i].begin(io->devices[i].self, io->cfg);
     for (unsigned i = 0; io != NULL && code == 0 && i < io->loop_count; i++)
         code = loop_start(&io->loops[i], err);
     return code;

@@ -35,11 +35,13 @@
 #define IO_GUEST_CID_MIN 3u
 
 struct io_vsock {
-    const char *path; /* of the socket; NULL: no such device */
-    uint64_t cid;     /* the guest's: IO_GUEST_CID_MIN to 2^32 - 2 */
-    mode_t mode;      /* of the socket */
-    uid_t uid;        /* its owner; (uid_t)-1: the process's */
+    const char *path;   /* of the socket; NULL: no such device */
+    const char *inside; /* what connections to it and beside it go to once the process is in its jail; NULL: path */
+    uint64_t cid;       /* the guest's: IO_GUEST_CID_MIN to 2^32 - 2 */
+    mode_t mode;        /* of the socket */
+    uid_t uid;          /* its owner; (uid_t)-1: the process's */
     gid_t gid;
+    bool leave_socket; /* io_fini does not remove it */
 };
 
 struct io_disk {
@@ -65,6 +67,7 @@ enum io_net_kind { IO_NET_TAP, IO_NET_DESCRIPTOR, IO_NET_STREAM };
 struct io_net {
     enum io_net_kind kind;
     const char *name;       /* of the TAP, or path of the socket */
+    const char *inside;     /* the same path once the process is in its jail; NULL: name */
     int fds[IO_QUEUES_MAX]; /* IO_NET_DESCRIPTOR: inherited, one for each pair; the device's from io_build on */
     unsigned pairs;
     bool has_mac; /* if not, one is made up */
@@ -86,7 +89,8 @@ struct io_config {
     unsigned share_count;
     struct io_net nets[IO_NETS_MAX];
     unsigned net_count;
-    bool packed; /* offer packed rings */
+    bool packed;  /* offer packed rings */
+    bool as_user; /* the process will not be root while the machine runs: shared files belong to who it is then */
 };
 
 /* Is there any device in it? */
@@ -110,6 +114,7 @@ struct io_machine {
     struct log *log;                                                   /* may be NULL */
     void (*console_output)(void *ctx, const uint8_t *bytes, size_t n); /* of hvc0, on its loop */
     void *console_ctx;
+    struct seccomp_lock *lock;   /* where loops enter their roles; NULL: they are held to nothing */
     struct power *reset_control; /* the port at CF9h lies inside those of PCI */
 };
 

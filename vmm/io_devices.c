@@ -58,9 +58,11 @@ static int add_vsock(struct io *io, struct err *err)
                                      .log = io->machine.log,
                                      .guest_cid = asked->cid,
                                      .path = asked->path,
+                                     .inside = asked->inside,
                                      .mode = asked->mode,
                                      .uid = asked->uid,
-                                     .gid = asked->gid};
+                                     .gid = asked->gid,
+                                     .leave_socket = asked->leave_socket};
     int code = cfg.loop == NULL ? -EMFILE : vsock_new(&cfg, &vsock, err);
     if (code < 0)
         return code;
@@ -104,6 +106,12 @@ static int check_balloon(const struct io *io, struct err *err)
                : err_fail_because(err, -EOPNOTSUPP, &context, "the host's driver holds on to a guest's memory");
 }
 
+/* It holds no more than there is. */
+static void fill_balloon(void *self, const struct io_config *cfg)
+{
+    balloon_set_target(self, cfg->balloon_bytes / GUEST_PAGE_BYTES);
+}
+
 static int add_balloon(struct io *io, struct err *err)
 {
     struct io_device *d = io_next_device(io);
@@ -114,8 +122,8 @@ static int add_balloon(struct io *io, struct err *err)
     code = code != 0 ? code : balloon_new(&cfg, &balloon, err);
     if (code < 0)
         return code;
-    balloon_set_target(balloon, io->cfg->balloon_bytes / GUEST_PAGE_BYTES);
-    *d = (struct io_device){.virtio = balloon_virtio(balloon), .self = balloon, .free = free_balloon};
+    *d = (struct io_device){
+        .virtio = balloon_virtio(balloon), .self = balloon, .free = free_balloon, .begin = fill_balloon};
     return io_plug(io, d, DEVICE_BALLOON, 0, err);
 }
 
@@ -192,7 +200,7 @@ static int new_fs(struct io *io, unsigned i, int root_fd, struct fs **out, struc
                             .exports = asked->exports,
                             .read_only = asked->read_only,
                             .cache = caches[asked->cache],
-                            .as_root = geteuid() == 0};
+                            .as_root = geteuid() == 0 && !io->cfg->as_user};
     int code = io_add_loops(io, DEVICE_FS, i, cfg.loops, 1 + cfg.queues, err);
     return code != 0 ? code : fs_new(&cfg, out, err);
 }
@@ -230,7 +238,8 @@ static void free_net_backend(void *backend)
 
 static int open_net(struct io *io, const struct io_net *asked, struct net_backend **out, struct err *err)
 {
-    const struct net_stream_config stream = {.path = asked->name, .fd = -1, .log = io->machine.log};
+    const struct net_stream_config stream = {
+        .path = asked->name, .inside = asked->inside, .fd = -1, .log = io->machine.log};
     const struct net_tap_config tap = {.name = asked->kind == IO_NET_TAP ? asked->name : NULL,
                                        .fds = asked->fds,
                                        .pairs = asked->pairs,

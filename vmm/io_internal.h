@@ -26,6 +26,7 @@ struct io_device {
     struct virtio_mmio *mmio;
     void *self;
     void (*free)(void *self);
+    void (*begin)(void *self, const struct io_config *cfg); /* when the guest's memory is there; NULL: nothing */
     void *backend;
     void (*free_backend)(void *backend);
 };

@@ -64,30 +64,38 @@ static int load_initrds(struct launch *l, const struct launch_config *cfg, struc
 
 static void hash(struct launch *l)
 {
-    digest_make_large(l->kernel.bytes, l->kernel.length, &l->digests.kernel);
+    digest_make(l->kernel.bytes, l->kernel.length, &l->digests.kernel);
     for (unsigned i = 0; i < l->initrd_count; i++)
-        digest_make_large(l->initrds[i].bytes, l->initrds[i].length, &l->digests.initrds[i]);
-    digest_make_large(l->monitor.bytes, l->monitor.length, &l->digests.monitor);
+        digest_make(l->initrds[i].bytes, l->initrds[i].length, &l->digests.initrds[i]);
+    digest_make(l->monitor.bytes, l->monitor.length, &l->digests.monitor);
 }
 
 static void *run_hasher(void *arg)
 {
-    hash(arg);
+    struct launch *l = arg;
+    if (CONFIG_SECCOMP)
+        seccomp_lock_enter(l->lock, SECCOMP_HASH, "hasher");
+    hash(l);
     return NULL;
 }
 
 /* A host that has no thread left has them hashed now. */
 static void start_hasher(struct launch *l)
 {
-    l->hashing = pthread_create(&l->hasher, NULL, run_hasher, l) == 0;
-    if (!l->hashing)
-        hash(l);
+    if (CONFIG_SECCOMP)
+        seccomp_lock_expect(l->lock);
+    l->hashing = thread_start(&l->hasher, 0, run_hasher, l) == 0;
+    if (l->hashing)
+        return;
+    if (CONFIG_SECCOMP)
+        seccomp_lock_unexpect(l->lock);
+    hash(l);
 }
 
 static void wait_for_hasher(struct launch *l)
 {
     if (l->hashing)
-        (void)pthread_join(l->hasher, NULL);
+        thread_join(&l->hasher);
     l->hashing = false;
 }
 
@@ -97,9 +105,42 @@ const struct launch_digests *launch_get_digests(struct launch *l)
     return &l->digests;
 }
 
+static void *run_sealer(void *arg)
+{
+    struct launch *l = arg;
+    l->sealing.code = file_seal(&l->kernel, l->sealing.path, "kernel", KERNEL_BYTES_MAX, &l->sealing.err);
+    return NULL;
+}
+
+void launch_begin(struct launch *l, const struct launch_config *cfg)
+{
+    if (!CONFIG_MEASURE || !cfg->measure)
+        return;
+    l->sealing.path = cfg->kernel;
+    err_clear(&l->sealing.err);
+    l->sealing.begun = thread_start(&l->sealing.thread, 0, run_sealer, l) == 0;
+}
+
+static void wait_for_sealer(struct launch *l)
+{
+    if (l->sealing.begun)
+        thread_join(&l->sealing.thread);
+    l->sealing.begun = false;
+}
+
+static int seal_kernel(struct launch *l, const struct launch_config *cfg, struct err *err)
+{
+    if (!l->sealing.begun)
+        return file_seal(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    wait_for_sealer(l);
+    if (l->sealing.code != 0)
+        *err = l->sealing.err;
+    return l->sealing.code;
+}
+
 static int load_measured(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
-    int code = file_seal(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    int code = seal_kernel(l, cfg, err);
     code = code != 0 ? code : load_initrds(l, cfg, err);
     code = code != 0 ? code : file_load(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, err);
     if (code == 0)
@@ -116,6 +157,7 @@ int launch_load(struct launch *l, const struct launch_config *cfg, struct err *e
                                               .policy = cfg->policy,
                                               .policy_bytes = cfg->policy_bytes};
     int code;
+    l->lock = cfg->lock;
     if (CONFIG_MEASURE && cfg->measure) {
         code = load_measured(l, cfg, err);
     } else {
@@ -163,6 +205,7 @@ int launch_build(struct launch *l, const struct launch_config *cfg, struct err *
 
 void launch_fini(struct launch *l)
 {
+    wait_for_sealer(l);
     wait_for_hasher(l);
     boot_image_fini(&l->image);
     initramfs_fini(&l->initramfs);

@@ -17,10 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <pthread.h>
-
 #include "boot/image.h"
 #include "common/crypto/digest.h"
+#include "common/thread.h"
 #include "vmm/file.h"
 #include "vmm/initramfs.h"
 #include "vmm/io.h"
@@ -40,8 +39,9 @@ struct launch_config {
     uint64_t memory_bytes;
     uint32_t vps;
     const struct io_config *io;
-    bool measure;       /* seal and hash the files */
-    const void *policy; /* for the built-in ramdisk; NULL: none */
+    bool measure;              /* seal and hash the files */
+    struct seccomp_lock *lock; /* what the thread that hashes is held by; NULL: nothing */
+    const void *policy;        /* for the built-in ramdisk; NULL: none */
     size_t policy_bytes;
 };
 
@@ -60,10 +60,23 @@ struct launch {
     struct boot_image image;
     struct file monitor; /* /proc/self/exe, if it is measured */
     struct launch_digests digests;
-    pthread_t hasher; /* makes them; it only reads the files */
-    bool hashing;     /* it is not waited for yet */
+    struct seccomp_lock *lock;
+    struct thread hasher; /* makes them; it only reads the files */
+    bool hashing;         /* it is not waited for yet */
+    struct launch_sealing {
+        struct thread thread;
+        bool begun; /* it is not waited for yet */
+        const char *path;
+        int code;
+        struct err err;
+    } sealing; /* of the kernel that is measured */
 };
 
+/*
+ * Begin to read a kernel that is measured, on a thread of its own: copying it is most of the work before a measured
+ * guest runs. Optional; followed by launch_load with the same configuration, or by launch_fini.
+ */
+void launch_begin(struct launch *l, const struct launch_config *cfg);
 /* Read the files; their names are borrowed until launch_fini, which ends it either way. 0, or -errno with *err. */
 int launch_load(struct launch *l, const struct launch_config *cfg, struct err *err);
 /* Make the image of them. 0, or -errno with *err. */

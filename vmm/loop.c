@@ -21,7 +21,7 @@ int loop_init(struct loop *loop, const char *name, struct err *err)
                                         .on_what = name,
                                         .what_to_do = "raise the limit of open files (ulimit -n)"};
     memset(loop, 0, sizeof(*loop));
-    (void)pthread_mutex_init(&loop->lock, NULL);
+    (void)pthread_mutex_init(&loop->round_lock, NULL);
     (void)snprintf(loop->name, sizeof(loop->name), "%s", name);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -33,6 +33,18 @@ int loop_init(struct loop *loop, const char *name, struct err *err)
     return err_fail(err, code, &context);
 }
 
+void loop_confine(struct loop *loop, struct seccomp_lock *lock, enum seccomp_role role)
+{
+    loop->lock = lock;
+    loop->role = role;
+}
+
+void loop_begin_with(struct loop *loop, void (*begin)(void *ctx), void *ctx)
+{
+    loop->begin = begin;
+    loop->begin_ctx = ctx;
+}
+
 void loop_fini(struct loop *loop)
 {
     if (loop->wake_source.ready == NULL)
@@ -41,7 +53,7 @@ void loop_fini(struct loop *loop)
         close(loop->epoll);
     if (loop->wake >= 0)
         close(loop->wake);
-    pthread_mutex_destroy(&loop->lock);
+    pthread_mutex_destroy(&loop->round_lock);
     memset(loop, 0, sizeof(*loop));
 }
 
@@ -60,27 +72,27 @@ int loop_change(struct loop *loop, struct loop_source *source, uint32_t events)
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
     (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, source->fd, NULL);
-    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_lock(&loop->round_lock);
     for (int i = 0; i < loop->batch_count; i++)
         if (loop->batch[i].data.ptr == source)
             loop->batch[i].data.ptr = NULL;
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_unlock(&loop->round_lock);
 }
 
 static void begin_round(struct loop *loop, const struct epoll_event *events, int count)
 {
-    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_lock(&loop->round_lock);
     memcpy(loop->batch, events, (size_t)count * sizeof(events[0]));
     loop->batch_count = count;
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_unlock(&loop->round_lock);
 }
 
 /* The nth of the round, unless it was removed. */
 static struct epoll_event nth(struct loop *loop, int i)
 {
-    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_lock(&loop->round_lock);
     struct epoll_event event = loop->batch[i];
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_unlock(&loop->round_lock);
     return event;
 }
 
@@ -112,6 +124,10 @@ static void *run(void *arg)
 {
     struct loop *loop = arg;
     (void)pthread_setname_np(pthread_self(), loop->name);
+    if (loop->begin != NULL)
+        loop->begin(loop->begin_ctx);
+    if (CONFIG_SECCOMP)
+        seccomp_lock_enter(loop->lock, loop->role, loop->name);
     while (!loop->over)
         (void)round_of(loop, -1);
     return NULL;
@@ -121,12 +137,10 @@ int loop_start(struct loop *loop, struct err *err)
 {
     const struct err_context context = {
         .attempted = "start thread", .on_what = loop->name, .what_to_do = "raise the limit of processes (ulimit -u)"};
-    sigset_t all, before;
     loop->over = false;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = -pthread_create(&loop->thread, NULL, run, loop);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (CONFIG_SECCOMP)
+        seccomp_lock_expect(loop->lock);
+    int code = thread_start(&loop->thread, 0, run, loop);
     loop->running = code == 0;
     return code < 0 ? err_fail(err, code, &context) : 0;
 }
@@ -138,7 +152,7 @@ void loop_stop(struct loop *loop)
     if (!loop->running)
         return;
     (void)!write(loop->wake, &one, sizeof(one));
-    pthread_join(loop->thread, NULL);
+    thread_join(&loop->thread);
     (void)!read(loop->wake, &taken, sizeof(taken));
     loop->running = false;
 }

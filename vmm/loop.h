@@ -19,6 +19,8 @@
 #include <sys/epoll.h>
 
 #include "common/err.h"
+#include "common/thread.h"
+#include "policy/seccomp/lock.h"
 
 #define LOOP_BATCH      32
 #define LOOP_NAME_BYTES 16 /* with the NUL: what the kernel keeps of a thread's name */
@@ -35,10 +37,14 @@ struct loop {
     int epoll, wake; /* wake: eventfd that ends the thread */
     struct loop_source wake_source;
     char name[LOOP_NAME_BYTES];
-    pthread_t thread;
+    struct seccomp_lock *lock; /* the thread enters its role there; NULL: it is held to nothing */
+    enum seccomp_role role;
+    void (*begin)(void *ctx); /* on the thread, before that; NULL: nothing */
+    void *begin_ctx;
+    struct thread thread;
     bool running;
-    bool over;            /* the thread's own */
-    pthread_mutex_t lock; /* guards the round that is being served; innermost */
+    bool over;                  /* the thread's own */
+    pthread_mutex_t round_lock; /* guards the round that is being served; innermost */
     struct epoll_event batch[LOOP_BATCH];
     int batch_count;
 };
@@ -48,6 +54,10 @@ struct loop {
  * 0, or -errno with *err and *loop ended.
  */
 int loop_init(struct loop *loop, const char *name, struct err *err);
+/* Before loop_start: hold the thread to a role. lock is borrowed until loop_fini. */
+void loop_confine(struct loop *loop, struct seccomp_lock *lock, enum seccomp_role role);
+/* Before loop_start: what the thread does first of all, while it may do more than its role allows. */
+void loop_begin_with(struct loop *loop, void (*begin)(void *ctx), void *ctx);
 /* It must not run. Accepts one that loop_init refused. Sources are the callers' to end. */
 void loop_fini(struct loop *loop);
 

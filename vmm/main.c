@@ -8,6 +8,7 @@
 
 #include "common/err.h"
 #include "common/relro.h"
+#include "policy/seccomp/lock.h"
 #include "vmm/cli.h"
 #include "vmm/hv.h"
 #include "vmm/softhv/options.h"
@@ -43,6 +44,15 @@ static int open_trace(struct soft *s, const char *path, struct err *err)
     return s->trace_fd < 0 ? err_fail(err, -errno, &context) : 0;
 }
 
+/* By who makes a thread of softhv's, and by the thread. */
+static void on_thread(void *ctx, bool inside)
+{
+    if (CONFIG_SECCOMP && inside)
+        seccomp_lock_enter(ctx, SECCOMP_SOFTHV, "softhv");
+    else if (CONFIG_SECCOMP)
+        seccomp_lock_expect(ctx);
+}
+
 static int make_instance(struct soft *s, const struct hv_request *request, struct err *err)
 {
     const struct err_context generation = {.attempted = "play the driver of kernel",
@@ -54,7 +64,8 @@ static int make_instance(struct soft *s, const struct hv_request *request, struc
     struct softhv_config cfg = {.kernel = SOFTHV_KERNEL_7_2,
                                 .kicks = softhv_option_kicks_default(),
                                 .trace = s->trace_fd >= 0 ? write_trace : NULL,
-                                .trace_ctx = s};
+                                .trace_ctx = s,
+                                .threads = {.hook = request->lock != NULL ? on_thread : NULL, .ctx = request->lock}};
     if (request->kernel != NULL && softhv_option_kernel(request->kernel, &cfg.kernel) < 0)
         return err_fail_because(err, -EINVAL, &generation, "it is not known");
     int code = softhv_instance_new(&cfg, &s->instance);
@@ -149,26 +160,30 @@ static int seal_tables(const struct cli_io *io)
 }
 
 /* A descriptor of ours that got the number of a standard stream would be read from and written to as that stream. */
-static int fill_standard_streams(void)
+static int fill_standard_streams(const struct cli_io *io)
 {
+    static const struct err_context context = {.attempted = "open",
+                                               .on_what = "/dev/null",
+                                               .what_to_do = "let this process see /dev/null and open some files"};
+    struct err err;
     int fd;
     do
         fd = open("/dev/null", O_RDWR | O_NOCTTY);
     while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd < 0)
-        return -errno;
+    if (fd < 0) {
+        int code = err_fail(&err, -errno, &context);
+        fprintf(io->err, "caisson: %s\n", err.text);
+        return code;
+    }
     close(fd);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    const struct cli_io io = {.out = stdout, .err = stderr, .hv = &offer};
-    if (fill_standard_streams() < 0) {
+    const struct cli_io io = {
+        .out = stdout, .err = stderr, .hv = &offer, .seccomp = CONFIG_SECCOMP, .jail = CONFIG_JAIL};
+    if (fill_standard_streams(&io) < 0 || seal_tables(&io) < 0)
         return CLI_EXIT_FAILURE;
-    }
-    if (seal_tables(&io) < 0) {
-        return CLI_EXIT_FAILURE;
-    }
     return cli_main(&cli_commands, &io, argc, argv);
 }

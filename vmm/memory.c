@@ -5,11 +5,18 @@
 #include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/checked.h"
 
 /* Between ranges and around them: a stray access by a length that was not checked ends here. */
 #define GUARD_BYTES UINT64_C(0x200000)
+
+/* C libraries older than Linux 5.18 lack the name; musl has no function for mlock2. */
+#define DONTNEED_LOCKED 24
+#define LOCK_ON_FAULT   1
 
 static bool is_range(const struct memory_range *r, uint64_t from)
 {
@@ -39,6 +46,16 @@ static uint8_t *place(uint8_t *at)
     return (uint8_t *)(((uintptr_t)at + GUARD_BYTES - 1) & ~(uintptr_t)(GUARD_BYTES - 1));
 }
 
+/*
+ * What holds for each piece that is mapped for the guest. It is nothing for core dumps; and no child gets a copy, which
+ * would leave this process with other pages than those that the hypervisor has.
+ */
+static void keep_to_ourselves(void *at, size_t bytes)
+{
+    (void)madvise(at, bytes, MADV_DONTDUMP);
+    (void)madvise(at, bytes, MADV_DONTFORK);
+}
+
 /* Up to the next multiple of a large page: never more than the gap behind the range, which is one page long. */
 static int open_huge(struct memory_range *r)
 {
@@ -46,7 +63,7 @@ static int open_huge(struct memory_range *r)
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_2MB;
     if (mmap(r->host, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
         return -errno;
-    (void)madvise(r->host, bytes, MADV_DONTDUMP);
+    keep_to_ourselves(r->host, bytes);
     return 0;
 }
 
@@ -60,7 +77,7 @@ static int open_range(struct memory_range *r, bool huge)
         return open_huge(r);
     if (mprotect(r->host, r->bytes, PROT_READ | PROT_WRITE) < 0)
         return -errno;
-    (void)madvise(r->host, r->bytes, MADV_DONTDUMP);
+    keep_to_ourselves(r->host, r->bytes);
     (void)madvise(r->host, r->bytes, MADV_HUGEPAGE);
     return 0;
 }
@@ -144,7 +161,42 @@ int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset,
         return -EOPNOTSUPP;
     if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED)
         return -errno;
-    (void)madvise(at, bytes, MADV_DONTDUMP);
+    keep_to_ourselves(at, bytes);
+    return 0;
+}
+
+static void raise_lock_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+}
+
+static int refuse_lock(const struct memory *m, int code, struct err *err)
+{
+    static const struct err_context context = {
+        .attempted = "lock the guest's memory",
+        .what_to_do = "raise the limit (ulimit -l, LimitMEMLOCK=), give CAP_IPC_LOCK, or do not ask for locked memory"};
+    struct rlimit limit;
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < m->count; i++)
+        bytes += m->range[i].bytes;
+    if ((code != -ENOMEM && code != -EPERM) || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+        return err_fail(err, code, &context);
+    return err_fail_because(err, code, &context, "it has %llu KiB, and this process may lock %llu KiB (RLIMIT_MEMLOCK)",
+                            (unsigned long long)bytes >> 10, (unsigned long long)limit.rlim_cur >> 10);
+}
+
+/* On fault: a guest that is given much and uses little costs no more than before. */
+int memory_lock(struct memory *m, struct err *err)
+{
+    raise_lock_limit();
+    for (unsigned i = 0; i < m->count; i++)
+        if (syscall(SYS_mlock2, m->range[i].host, m->range[i].bytes, LOCK_ON_FAULT) < 0)
+            return refuse_lock(m, -errno, err);
+    m->locked = true;
     return 0;
 }
 
@@ -173,7 +225,7 @@ int memory_discard(const struct memory *m, gpa_t gpa, uint64_t bytes)
         return -EINVAL;
     if (m->huge)
         return -EOPNOTSUPP;
-    return madvise(at, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
+    return madvise(at, bytes, m->locked ? DONTNEED_LOCKED : MADV_DONTNEED) < 0 ? -errno : 0;
 }
 
 bool memory_read(const struct memory *m, gpa_t gpa, void *to, uint64_t bytes)

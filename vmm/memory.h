@@ -6,7 +6,8 @@
  *
  *     [guard] [range 0] [guard] [range 1] [guard]
  *
- * Memory is taken from the host when the guest first touches it, does not appear in core dumps, and is zero before.
+ * Memory is taken from the host when the guest first touches it, does not appear in core dumps, is not there in
+ * children of this process, and is zero before.
  *
  * Threads: made and ended by one thread; in between everything is const and the contents are shared with the guest,
  * which may change any byte at any time: copy once, check the copy.
@@ -35,7 +36,8 @@ struct memory {
     unsigned count;
     void *mapping;
     size_t mapping_bytes;
-    bool huge; /* made of huge pages that were set aside on the host */
+    bool huge;   /* made of huge pages that were set aside on the host */
+    bool locked; /* not swapped out */
 };
 
 /*
@@ -63,6 +65,14 @@ uint8_t *memory_at(const struct memory *m, gpa_t gpa, uint64_t bytes);
  */
 int memory_show_file(const struct memory *m, gpa_t gpa, int fd, uint64_t offset, uint64_t bytes);
 
+/*
+ * Keep the guest's memory out of the host's swap: pages are locked as they are taken. Once, after all files are shown.
+ * It counts as a whole against RLIMIT_MEMLOCK, whose soft limit is raised as far as the hard one allows. 0, or with
+ * *err -ENOMEM or -EPERM if this process may not lock so much (see CAP_IPC_LOCK), or what mlock2 says: then none or a
+ * part of it is locked.
+ */
+int memory_lock(struct memory *m, struct err *err);
+
 /* The guest's address of a host address that memory_at gave; false if it lies in no range. Any thread. */
 bool memory_gpa(const struct memory *m, const uint8_t *host, gpa_t *out);
 
@@ -70,7 +80,7 @@ bool memory_gpa(const struct memory *m, const uint8_t *host, gpa_t *out);
  * Give whole pages back to the host; the guest and this process may go on to use them, and find zeroes, or what the
  * file holds by now where one is shown (memory_show_file): nothing that the guest could not read before. 0, -EINVAL if
  * gpa or bytes are no multiples of the page, bytes is 0 or not all lies in one range, -EOPNOTSUPP for memory
- * of huge pages, or what madvise says. Any thread.
+ * of huge pages, or what madvise says; on Linux before 5.18 that is -EINVAL if it is locked. Any thread.
  *
  * Only this process's view is changed. A hypervisor that holds on to the pages it was given (drivers of Linux before
  * 6.19 pin them) would go on to show the guest the old ones, and the two would never meet again: the memory must not be

@@ -21,6 +21,7 @@
 
 #include "common/text.h"
 #include "vmm/attach.h"
+#include "vmm/confine.h"
 #include "vmm/console.h"
 #include "vmm/launch.h"
 #include "vmm/line.h"
@@ -28,7 +29,7 @@
 #include "vmm/run_report.h"
 #include "vmm/vm.h"
 
-#define POLL_MAX      (3 + ATTACH_POLL)
+#define POLL_MAX      (4 + ATTACH_POLL)
 #define NS_PER_S      UINT64_C(1000000000)
 #define PANIC_GRACE_S 5u
 #define TERMS_MAX     3u /* so many SIGTERMs end a run whose command does not */
@@ -37,6 +38,8 @@ struct run {
     const struct cli_io *io;
     struct run_options options;
     struct launch launch;
+    struct confine confine;
+    struct seccomp_lock lock;
     struct hv hv;
     struct vm vm;
     struct line line;
@@ -143,18 +146,22 @@ static int build_machine(struct run *r, struct err *err)
         .vps = r->options.vps,
         .image = &r->launch.image,
         .kernel = &r->launch.kernel,
+        .lock_memory = r->options.lock_memory,
         .console = {.output = to_console, .ctx = r},
         .channel = {.output = to_line, .room = line_has_room, .ctx = r},
         .console_virtio = {.output = to_console, .ctx = r},
         .panicked = on_panic,
         .panicked_ctx = r,
         .io = &r->options.io,
+        .lock_down = &r->lock,
+        .main_role = SECCOMP_CONTROL,
         .log = &r->log,
     };
     static const struct err_context nothing = {.attempted = "find a hypervisor",
                                                .what_to_do = "use a build that has one"};
     if (r->io->hv == NULL)
         return err_fail_because(err, -EOPNOTSUPP, &nothing, "this program was given none");
+    r->options.hv.lock = r->lock.on ? &r->lock : NULL;
     int code = r->io->hv->open(&r->options.hv, &r->hv, err);
     if (code < 0)
         return code;
@@ -347,15 +354,18 @@ static void wait_and_step(struct run *r)
         {.fd = r->vm.stop_fd, .events = stopping ? 0 : POLLIN},
         {.fd = r->line.wake_fd, .events = POLLIN},
         {.fd = r->signal_fd, .events = POLLIN},
+        {.fd = CONFIG_SECCOMP && !stopping ? seccomp_lock_watch(&r->lock) : -1, .events = POLLIN},
     };
-    unsigned n = attach_poll(&r->attach, fds + 3);
-    if (poll(fds, 3 + n, at_once ? 0 : patience_ms(r)) < 0)
+    unsigned n = attach_poll(&r->attach, fds + 4);
+    if (poll(fds, 4 + n, at_once ? 0 : patience_ms(r)) < 0)
         return; /* EINTR: once more round */
+    if (CONFIG_SECCOMP && fds[3].revents != 0 && !vm_is_stopping(&r->vm))
+        seccomp_lock_lose_thread(&r->lock);
     if (fds[1].revents != 0)
         line_calm(&r->line);
     if (fds[2].revents != 0)
         on_signals(r);
-    r->more = attach_step(&r->attach, fds + 3, n);
+    r->more = attach_step(&r->attach, fds + 4, n);
     r->heard_all = r->heard_all || (stopping && !r->more);
 }
 
@@ -403,7 +413,7 @@ static int fail(const struct run *r, int code, const struct err *err)
 static int run_machine(struct run *r)
 {
     struct err err;
-    if (vm_start(&r->vm, &err) < 0) {
+    if (confine_enter(&r->confine, &err) < 0 || vm_start(&r->vm, &err) < 0) {
         vm_stop(&r->vm, VM_END_ASKED, "%s", "");
         vm_join(&r->vm);
         return fail(r, RUN_EXIT_HOST, &err);
@@ -413,9 +423,36 @@ static int run_machine(struct run *r)
     return conclude(r);
 }
 
+/* One write for each line, from whatever thread. */
+static void tell_of_jail(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)dprintf(STDERR_FILENO, "caisson run: %s\n", line);
+}
+
+static int prepare_jail(struct run *r, struct err *err)
+{
+    const struct confine_machine machine = {.io = &r->options.io, .folder = -1, .pid_step = 1, .tell = tell_of_jail};
+    r->options.confine.off |= !r->io->jail;
+    return confine_prepare(&r->confine, &r->options.confine, &machine, err);
+}
+
+static int lock_down(struct run *r, struct err *err)
+{
+    int code = prepare_jail(r, err);
+    if (code < 0 || !CONFIG_SECCOMP || !r->io->seccomp || r->options.no_seccomp)
+        return code;
+    code = seccomp_lock_init(&r->lock, STDERR_FILENO, "main", err);
+    if (code == 0)
+        confine_threads(&r->confine, &r->lock);
+    return code;
+}
+
 static int prepare_and_run(struct run *r)
 {
     struct err err;
+    if (lock_down(r, &err) < 0)
+        return fail(r, RUN_EXIT_HOST, &err);
     int code = start_session(r, &err);
     if (code < 0)
         return fail(r, code == -ENOMEM ? RUN_EXIT_HOST : CLI_EXIT_USAGE, &err);
@@ -446,6 +483,9 @@ static void clean_up(struct run *r)
     if (r->console_fd >= 0)
         close(r->console_fd);
     line_fini(&r->line);
+    if (CONFIG_SECCOMP)
+        seccomp_lock_fini(&r->lock);
+    confine_fini(&r->confine);
     if (r->signal_fd >= 0) {
         close(r->signal_fd);
         (void)pthread_sigmask(SIG_SETMASK, &r->mask, NULL);

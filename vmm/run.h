@@ -6,6 +6,7 @@
 
 /* Exit codes of caisson itself; run_options_help lists them. Below 110 and from 120 on they are the command's. */
 enum run_exit {
+    RUN_EXIT_SECCOMP = 109, /* SECCOMP_EXIT */
     RUN_EXIT_FILE = 110,
     RUN_EXIT_HOST = 111,
     RUN_EXIT_NOT_READY = 112,

@@ -25,6 +25,7 @@ const char run_options_help[] =
     "  --modules DIR        lib/modules/RELEASE of a kernel package: the modules the guest needs are taken from it\n"
     "  --cpus N             virtual processors, 1 to 16 (default 1)\n"
     "  --memory SIZE        such as 256M (default) or 2G; plain numbers are MiB\n"
+    "  --lock-memory        never let the host swap the guest's memory out\n"
     "  --append ARGUMENTS   more words for the kernel's command line, after the default ones\n"
     "  --no-default-args    none but those of --append\n"
     "  --disk PATH[,ro][,serial=TEXT][,verity=HASH][,queues=N]\n"
@@ -50,6 +51,14 @@ const char run_options_help[] =
     "  --hostname NAME      the guest's\n"
     "  --ready-timeout S    seconds the guest has to get ready (default 60; 0: no limit)\n"
     "  --timings            show how long each phase took, on standard error\n"
+    "  --user UID[:GID]     become this user when all files are open (as root; what is shared then is shared as this "
+    "user)\n"
+    "  --require-jail       end if the host does not allow one of the steps that lock the monitor in; otherwise each "
+    "is\n"
+    "                       reported and left out\n"
+    "  --no-jail            do not lock the monitor in: no namespaces, its rights and the host's files stay "
+    "(docs/jail.md)\n"
+    "  --no-seccomp         do not hold the monitor's threads to the system calls that they need\n"
     "  --hv NAME            hypervisor: auto (default; /dev/mshv if it opens, else softhv), kernel, soft\n"
     "  --softhv-kernel V    kernel whose driver softhv plays: 6.15, 6.15-stable, 6.19, 7.2 (default)\n"
     "  --trace FILE         write one line for each request to softhv\n"
@@ -57,6 +66,7 @@ const char run_options_help[] =
     "exit codes: that of COMMAND, 128 + n if signal n ended it, 127 if it was not found, 126 if it could not be run;\n"
     "  and when caisson itself says why on standard error:\n"
     "    2    command line not understood, or COMMAND with its variables too long\n"
+    "    109  the monitor asked the host for what it never needs (docs/seccomp.md), and was ended\n"
     "    110  a file cannot be read or is not what it should be, or the machine is too small for it\n"
     "    111  the host or the hypervisor failed\n"
     "    112  the guest did not get ready in time\n"
@@ -255,6 +265,30 @@ static bool set_trace(struct run_options *o, char *value)
     return *value != '\0';
 }
 
+static bool parse_id(const char *text, const char **end, uint32_t *id)
+{
+    uint64_t value;
+    if (!parse_number(text, end, &value) || value >= UINT32_MAX)
+        return false;
+    *id = (uint32_t)value;
+    return true;
+}
+
+static bool set_user(struct run_options *o, char *value)
+{
+    const char *end;
+    uint32_t uid, gid;
+    if (!parse_id(value, &end, &uid))
+        return false;
+    gid = uid;
+    if (*end == ':' && !parse_id(end + 1, &end, &gid))
+        return false;
+    o->confine.drops_ids = true;
+    o->confine.uid = uid;
+    o->confine.gid = gid;
+    return *end == '\0';
+}
+
 static const struct valued {
     const char *name;
     setter *set;
@@ -290,6 +324,7 @@ static const struct valued {
     {"--cwd", set_cwd, "--cwd is an absolute path in the guest, not"},
     {"--hostname", set_hostname, "--hostname is a name of at most 64 characters, not"},
     {"--ready-timeout", set_ready, "--ready-timeout is a number of seconds up to 86400, not"},
+    {"--user", set_user, "--user is UID or UID:GID, in numbers, not"},
     {"--hv", set_hv, "--hv is auto, kernel or soft, not"},
     {"--softhv-kernel", set_softhv_kernel, "--softhv-kernel needs a version, not"},
     {"--trace", set_trace, "--trace needs a file, not"},
@@ -315,6 +350,14 @@ static bool set_flag(struct run_options *o, const char *word)
         o->tty = RUN_TTY_NO;
     else if (strcmp(word, "--timings") == 0)
         o->timings = true;
+    else if (strcmp(word, "--no-seccomp") == 0)
+        o->no_seccomp = true;
+    else if (CONFIG_LOCK_MEMORY && strcmp(word, "--lock-memory") == 0)
+        o->lock_memory = true;
+    else if (strcmp(word, "--no-jail") == 0)
+        o->confine.off = true;
+    else if (strcmp(word, "--require-jail") == 0)
+        o->confine.require = true;
     else if (CONFIG_VIRTIO_RNG && strcmp(word, "--rng") == 0)
         o->io.rng = true;
     else if (CONFIG_VIRTIO_CONSOLE && strcmp(word, "--virtio-console") == 0)
@@ -367,6 +410,11 @@ int run_options_parse(const struct cli_io *io, int argc, char **argv, struct run
         return cli_refuse(io, "run", "no kernel given; needed is", "--kernel FILE");
     if (out->hv.choice == HV_KERNEL && (out->hv.trace_path != NULL || out->hv.kernel != NULL))
         return cli_refuse(io, "run", "--trace and --softhv-kernel are for softhv, and you gave", "--hv kernel");
+    if (out->confine.off && (out->confine.require || out->confine.drops_ids))
+        return cli_refuse(io, "run", "--require-jail and --user are parts of the jail, and you gave", "--no-jail");
+    if (!CONFIG_JAIL && (out->confine.require || out->confine.drops_ids))
+        return cli_refuse(io, "run", "this build has no jail (CONFIG_JAIL); refused",
+                          out->confine.require ? "--require-jail" : "--user");
     if (out->command_count > UINT16_MAX)
         return cli_refuse(io, "run", "more than 65535 words of command behind", "--");
     if (out->command_count == 0)

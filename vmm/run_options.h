@@ -12,6 +12,7 @@
 
 #include "boot/kernel.h"
 #include "vmm/cli.h"
+#include "vmm/confine.h"
 #include "vmm/hv.h"
 #include "vmm/io.h"
 #include "vmm/launch.h"
@@ -36,6 +37,9 @@ struct run_options {
     char *env[RUN_ENV_MAX + 1]; /* --env, NULL at the end */
     uint32_t ready_seconds;     /* 0: wait for ever */
     bool timings;
+    bool no_seccomp;
+    bool lock_memory;
+    struct confine_options confine;
     struct hv_request hv;
     char **command; /* NULL at the end; at least one word */
     int command_count;

@@ -122,11 +122,25 @@ static int say_caught(const struct run_report *r)
     return RUN_EXIT_INTERRUPTED;
 }
 
+/* A command that has succeeded has not, for who looks into the file that its output went to. */
+static int say_lost(const struct run_report *r, int code)
+{
+    static const struct err_context context = {
+        .attempted = "write the command's output",
+        .what_to_do = "what is missing is lost: make room, and run the command again",
+    };
+    struct err err;
+    err_fail(&err, code, &context);
+    fprintf(r->io->err, "caisson run: %s\n", err.text);
+    return RUN_EXIT_HOST;
+}
+
 int run_report(const struct run_report *r)
 {
     bool whole = r->caught == 0 || attach_is_done(r->attach);
+    int lost = r->attach->out.lost != 0 ? r->attach->out.lost : r->attach->err.lost;
     if (r->attach->state == ATTACH_EXITED && whole)
-        return command_code(&r->attach->exit);
+        return lost != 0 ? say_lost(r, lost) : command_code(&r->attach->exit);
     if (r->caught != 0)
         return say_caught(r);
     int code = say_failure(r);

@@ -84,6 +84,10 @@ static void *vcpu_main(void *arg)
     char name[THREAD_NAME_BYTES];
     (void)snprintf(name, sizeof(name), "vcpu%u", v->index);
     (void)pthread_setname_np(pthread_self(), name);
+    if (CONFIG_SECCOMP) {
+        seccomp_lock_enter(v->vm->lock_down, SECCOMP_VP, name);
+        seccomp_lock_wait(v->vm->lock_down);
+    }
     atomic_store(&v->entered_ns, now_ns());
     while (!vm_is_stopping(v->vm))
         run_once(v);
@@ -91,19 +95,15 @@ static void *vcpu_main(void *arg)
     return NULL;
 }
 
-/* The thread takes no signal but the kick. */
 int vcpu_start(struct vcpu *v, struct err *err)
 {
     static const struct err_context context = {
         .attempted = "start the thread of a virtual processor",
         .what_to_do = "raise the limit of processes (ulimit -u), or give the guest fewer processors",
     };
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, VCPU_KICK_SIGNAL);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = -pthread_create(&v->thread, NULL, vcpu_main, v);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (CONFIG_SECCOMP)
+        seccomp_lock_expect(v->vm->lock_down);
+    int code = thread_start(&v->thread, VCPU_KICK_SIGNAL, vcpu_main, v);
     v->started = code == 0;
     return code == 0 ? 0 : err_fail(err, code, &context);
 }
@@ -111,7 +111,7 @@ int vcpu_start(struct vcpu *v, struct err *err)
 void vcpu_kick(const struct vcpu *v)
 {
     if (v->started && !atomic_load(&v->ended))
-        (void)pthread_kill(v->thread, VCPU_KICK_SIGNAL);
+        (void)pthread_kill(v->thread.id, VCPU_KICK_SIGNAL);
 }
 
 void vcpu_stop(struct vcpu *v)
@@ -120,11 +120,13 @@ void vcpu_stop(struct vcpu *v)
     if (!v->started)
         return;
     while (!atomic_load(&v->ended)) {
-        vcpu_kick(v);
+        /* A thread that is gone without having come to its end would be waited for without one. */
+        if (pthread_kill(v->thread.id, VCPU_KICK_SIGNAL) == ESRCH && CONFIG_SECCOMP && !atomic_load(&v->ended))
+            seccomp_lock_lose_thread(v->vm->lock_down);
         (void)nanosleep(&interval, NULL);
         if (interval.tv_nsec < KICK_LONGEST_NS)
             interval.tv_nsec *= 2;
     }
-    (void)pthread_join(v->thread, NULL);
+    thread_join(&v->thread);
     v->started = false;
 }

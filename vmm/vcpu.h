@@ -9,12 +9,12 @@
 #ifndef CAISSON_VMM_VCPU_H
 #define CAISSON_VMM_VCPU_H
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/thread.h"
 #include "vmm/emulate.h"
 #include "vmm/mshv/vp.h"
 
@@ -35,7 +35,7 @@ struct vcpu {
     struct mshv_vp vp; /* the thread's own while it runs */
     struct emulate *emulate;
     struct vcpu_counts counts;
-    pthread_t thread;
+    struct thread thread;
     bool started;                /* by the building thread */
     atomic_bool ended;           /* the thread does nothing any more */
     _Atomic uint64_t entered_ns; /* CLOCK_MONOTONIC of the first MSHV_RUN_VP, 0 before */

@@ -286,6 +286,7 @@ static int make_io(struct vm *vm, const struct vm_config *cfg, struct err *err)
                                        .log = cfg->log,
                                        .console_output = cfg->console_virtio.output,
                                        .console_ctx = cfg->console_virtio.ctx,
+                                       .lock = vm->lock_down,
                                        .reset_control = &vm->power};
     return cfg->io == NULL ? 0 : io_build(cfg->io, &machine, &vm->io, err);
 }
@@ -396,10 +397,14 @@ static int build(struct vm *vm, const struct vm_config *cfg, const struct mshv_p
     int code = make_stop(vm, err);
     code = code != 0 ? code : mshv_device_open(&vm->device, port, err);
     code = code != 0 ? code : make_partition(vm, err);
+    code = code != 0 ? code : make_devices(vm, cfg, err);
+    if (code == 0 && cfg->make_image != NULL)
+        code = cfg->make_image(cfg->image_ctx, err);
     code = code != 0 ? code : make_memory(vm, cfg->image, cfg->hugepages, err);
     code = code != 0 ? code : load_image(vm, cfg, err);
+    if (code == 0 && CONFIG_LOCK_MEMORY && cfg->lock_memory)
+        code = memory_lock(&vm->memory, err);
     code = code != 0 ? code : map_memory(vm, err);
-    code = code != 0 ? code : make_devices(vm, cfg, err);
     return code != 0 ? code : make_vps(vm, cfg, err);
 }
 
@@ -411,6 +416,8 @@ int vm_build(struct vm *vm, const struct vm_config *cfg, const struct mshv_port 
     };
     memset(vm, 0, sizeof(*vm));
     vm->stop_fd = -1;
+    vm->lock_down = cfg->lock_down;
+    vm->main_role = cfg->main_role;
     if (cfg->vps == 0 || cfg->vps > VM_VPS_MAX)
         return err_fail_because(err, -EINVAL, &context, "%u processors", cfg->vps);
     (void)pthread_mutex_init(&vm->lock, NULL);
@@ -446,12 +453,14 @@ int vm_start(struct vm *vm, struct err *err)
     int code = CONFIG_VIRTIO ? io_start(vm->io, err) : 0;
     for (uint32_t i = 0; code == 0 && i < vm->vps; i++)
         code = vcpu_start(&vm->vcpu[i], err);
-    return code;
+    return code == 0 && CONFIG_SECCOMP ? seccomp_lock_close(vm->lock_down, vm->main_role, err) : code;
 }
 
-/* All are told before the first is waited for. */
+/* All are told before the first is waited for. Those that were never let go see that the machine stops. */
 void vm_join(struct vm *vm)
 {
+    if (CONFIG_SECCOMP)
+        seccomp_lock_open(vm->lock_down);
     for (uint32_t i = 0; i < vm->vps; i++)
         vcpu_kick(&vm->vcpu[i]);
     for (uint32_t i = 0; i < vm->vps; i++)

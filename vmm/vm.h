@@ -16,6 +16,7 @@
 
 #include "boot/image.h"
 #include "common/err.h"
+#include "policy/seccomp/lock.h"
 #include "vmm/bus.h"
 #include "vmm/devices/ioapic.h"
 #include "vmm/devices/power.h"
@@ -51,16 +52,25 @@ struct vm_line {
 struct vm_config {
     uint32_t vps;                   /* 1 to VM_VPS_MAX */
     const struct boot_image *image; /* borrowed during vm_build */
-    const struct file *kernel;      /* file of the image's kernel, likewise: mapped, it is shown and not copied */
-    struct vm_line console;         /* COM1 */
-    struct vm_line channel;         /* COM2; output NULL: there is no such port */
-    struct vm_line console_virtio;  /* hvc0; room is not used */
-    void (*panicked)(void *ctx);    /* the guest reported a panic, on the thread of a VP; NULL: nobody wants to know */
+    /*
+     * Makes the image and the kernel's file, once devices are there and before memory is: files can be read on another
+     * thread meanwhile. 0, or -errno with *err. NULL: they are made.
+     */
+    int (*make_image)(void *ctx, struct err *err);
+    void *image_ctx;
+    const struct file *kernel;     /* file of the image's kernel, likewise: mapped, it is shown and not copied */
+    struct vm_line console;        /* COM1 */
+    struct vm_line channel;        /* COM2; output NULL: there is no such port */
+    struct vm_line console_virtio; /* hvc0; room is not used */
+    void (*panicked)(void *ctx);   /* the guest reported a panic, on the thread of a VP; NULL: nobody wants to know */
     void *panicked_ctx;
-    const struct io_config *io; /* virtio devices, borrowed until vm_fini; NULL: none */
-    bool hugepages;             /* memory from huge pages that are set aside on the host */
-    struct log *log;            /* what devices have to say; may be NULL */
-    struct rtc_config clock;    /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
+    const struct io_config *io;     /* virtio devices, borrowed until vm_fini; NULL: none */
+    bool hugepages;                 /* memory from huge pages that are set aside on the host */
+    bool lock_memory;               /* not to be swapped out; needs CONFIG_LOCK_MEMORY */
+    struct seccomp_lock *lock_down; /* all threads enter it before a guest's instruction runs; borrowed; NULL: none */
+    enum seccomp_role main_role;    /* of the thread that calls vm_start */
+    struct log *log;                /* what devices have to say; may be NULL */
+    struct rtc_config clock;        /* the guest's time of day; utc_s NULL: the host's. Needs CONFIG_RTC */
 };
 
 /* What a partition is asked for, the same for every machine; for measurements. */
@@ -86,6 +96,8 @@ struct vm {
     void (*panicked)(void *ctx); /* who wants to know of it; NULL: nobody */
     void *panicked_ctx;
     struct io *io;
+    struct seccomp_lock *lock_down;
+    enum seccomp_role main_role;
     struct vcpu vcpu[VM_VPS_MAX];
     uint32_t vps;
     int stop_fd;                /* eventfd */
@@ -103,7 +115,10 @@ int vm_build(struct vm *vm, const struct vm_config *cfg, const struct mshv_port 
 /* The machine must not run. Accepts a zeroed one. */
 void vm_fini(struct vm *vm);
 
-/* Let the processors run. 0, or a negative errno: then vm_stop and vm_join still have to follow. */
+/*
+ * Let the processors run, once all threads, this one included, are held to their roles. 0, or a negative errno: then
+ * vm_stop and vm_join still have to follow. No threads can be made afterwards.
+ */
 int vm_start(struct vm *vm, struct err *err);
 /* Wait until no processor runs; vm_stop must have been called by somebody. */
 void vm_join(struct vm *vm);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -211,6 +212,36 @@ static void a_file_is_written_as_it_is(void **state)
     close(fd);
 }
 
+static int lost_after_writing_to(struct rig *r, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    attach_sink_fini(&r->sink);
+    attach_sink_init(&r->sink, fd);
+    assert_int_equal(attach_sink_add(&r->sink, (const uint8_t *)"hello", 5), 5);
+    assert_int_equal(attach_sink_write(&r->sink), 5);
+    close(fd);
+    return r->sink.lost;
+}
+
+static void what_a_full_disk_does_not_take_is_known_to_be_lost(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(lost_after_writing_to(r, "/dev/full"), -ENOSPC);
+    assert_true(r->sink.broken);
+}
+
+static void what_a_pipe_without_reader_does_not_take_is_not_missed(void **state)
+{
+    struct rig *r = *state;
+    close(r->reader);
+    r->reader = -1;
+    assert_int_equal(attach_sink_add(&r->sink, (const uint8_t *)"x", 1), 1);
+    assert_int_equal(attach_sink_write(&r->sink), 1);
+    assert_true(r->sink.broken);
+    assert_int_equal(r->sink.lost, 0);
+}
+
 static void ending_twice_is_harmless(void **state)
 {
     struct rig *r = *state;
@@ -236,6 +267,8 @@ int main(void)
         CASE(one_that_is_for_reading_breaks_at_the_first_write),
         CASE(a_socket_is_not_waited_for),
         CASE(a_file_is_written_as_it_is),
+        CASE(what_a_full_disk_does_not_take_is_known_to_be_lost),
+        CASE(what_a_pipe_without_reader_does_not_take_is_not_missed),
         CASE(ending_twice_is_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,16 @@ static void panic_is_found_with_its_line(void **state)
     assert_string_equal(r.panic, panic);
 }
 
+static void tabs_of_a_line_become_blanks(void **state)
+{
+    (void)state;
+    struct console_watch w = {0};
+    print(&w, "Kernel panic - not syncing:\tone\ttwo\n");
+    struct console_report r = report(&w);
+    assert_string_equal(r.first, "Kernel panic - not syncing: one two");
+    assert_string_equal(r.panic, r.first);
+}
+
 static void words_are_found_across_any_border(void **state)
 {
     (void)state;
@@ -175,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quiet_output_reports_nothing),
         cmocka_unit_test(panic_is_found_with_its_line),
+        cmocka_unit_test(tabs_of_a_line_become_blanks),
         cmocka_unit_test(words_are_found_across_any_border),
         cmocka_unit_test(line_without_end_is_reported_as_far_as_it_came),
         cmocka_unit_test(each_word_has_its_kind),

@@ -446,6 +446,23 @@ static void landlock_has_five_answers(void **state)
     assert_found(&facts, "landlock", DOCTOR_MISSING, "cannot be used: Operation not permitted");
 }
 
+static void steps_of_the_jail_are_named_with_their_reason(void **state)
+{
+    struct doctor_facts facts = perfect_host();
+    (void)state;
+    if (!CONFIG_JAIL)
+        skip();
+    facts.jail[JAIL_USER] = 1;
+    assert_found(&facts, "jail", DOCTOR_OK, "all steps work");
+    facts.jail[JAIL_NET] = -EPERM;
+    facts.jail[JAIL_ROOT] = -EPERM;
+    facts.jail[JAIL_LANDLOCK] = -ENOSYS;
+    char expected[200];
+    (void)snprintf(expected, sizeof(expected), "not here: empty root, network namespace (%s); landlock (%s)",
+                   strerror(EPERM), strerror(ENOSYS));
+    assert_found(&facts, "jail", DOCTOR_NOTE, expected);
+}
+
 static void user_namespace_refusals_are_told_apart(void **state)
 {
     struct doctor_facts facts = perfect_host();
@@ -768,6 +785,7 @@ int main(void)
         cmocka_unit_test(memfd_failure_gives_its_reason),
         cmocka_unit_test(seccomp_has_three_levels),
         cmocka_unit_test(landlock_has_five_answers),
+        cmocka_unit_test(steps_of_the_jail_are_named_with_their_reason),
         cmocka_unit_test(user_namespace_refusals_are_told_apart),
         cmocka_unit_test(tap_line_names_the_device),
         cmocka_unit_test(mounts_of_v2_alone_are_recognised),

@@ -234,6 +234,22 @@ static void its_thread_serves_until_it_is_stopped(void **state)
     assert_int_equal(l->calls, 3);
 }
 
+static void note_name(void *ctx)
+{
+    struct rig *r = ctx;
+    (void)pthread_getname_np(pthread_self(), r->name, sizeof(r->name));
+}
+
+static void its_thread_begins_with_what_it_is_told(void **state)
+{
+    struct rig *r = *state;
+    loop_begin_with(&r->loop, note_name, r);
+    assert_string_equal(r->name, "");
+    assert_int_equal(loop_start(&r->loop, NULL), 0);
+    loop_stop(&r->loop);
+    assert_string_equal(r->name, r->loop.name);
+}
+
 static void it_can_be_started_again(void **state)
 {
     struct rig *r = *state;
@@ -295,6 +311,7 @@ int main(void)
         CASE(what_the_kernel_refuses_is_told),
         CASE(a_loop_without_descriptors_is_refused_and_can_be_ended),
         CASE(its_thread_serves_until_it_is_stopped),
+        CASE(its_thread_begins_with_what_it_is_told),
         CASE(it_can_be_started_again),
         CASE(its_thread_has_its_name_and_no_signals),
         CASE(a_long_name_is_cut),

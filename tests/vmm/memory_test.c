@@ -2,14 +2,19 @@
 #include "vmm/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/lib/smaps.h"
 
 #define MIB UINT64_C(0x100000)
 #define GIB (MIB << 10)
@@ -307,6 +312,91 @@ static void memory_of_huge_pages_is_neither_shown_nor_discarded(void **state)
     memory_fini(&m);
 }
 
+static void guest_memory_is_in_no_dump_and_in_no_child(void **state)
+{
+    struct memory m;
+    struct smaps_entry e;
+    (void)state;
+    make(&m);
+    for (unsigned i = 0; i < m.count; i++) {
+        assert_true(smaps_find(m.range[i].host, &e));
+        assert_true(smaps_has_flag(&e, "dd"));
+        assert_true(smaps_has_flag(&e, "dc"));
+    }
+    memory_fini(&m);
+}
+
+static void a_shown_file_is_in_no_dump_and_in_no_child_either(void **state)
+{
+    struct memory m;
+    struct smaps_entry e;
+    (void)state;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    make(&m);
+    assert_int_equal(memory_show_file(&m, gpa_make(0), fd, 0, 4096), 0);
+    assert_true(smaps_find(m.range[0].host, &e));
+    assert_int_equal(e.end - e.begin, 4096);
+    assert_true(smaps_has_flag(&e, "dd"));
+    assert_true(smaps_has_flag(&e, "dc"));
+    memory_fini(&m);
+    close(fd);
+}
+
+static void there_are_guards_around_each_range(void **state)
+{
+    struct memory m;
+    (void)state;
+    make(&m);
+    for (unsigned i = 0; i < m.count; i++)
+        assert_true(smaps_is_guarded(m.range[i].host, m.range[i].bytes));
+    memory_fini(&m);
+}
+
+static void locked_memory_is_locked_as_it_is_touched_and_can_be_discarded(void **state)
+{
+    struct memory m;
+    struct smaps_entry e;
+    struct err err;
+    (void)state;
+    make(&m);
+    assert_int_equal(memory_lock(&m, &err), 0);
+    *memory_at(&m, gpa_make(0), 1) = 1;
+    assert_true(smaps_find(m.range[0].host, &e));
+    assert_true(smaps_has_flag(&e, "lo"));
+    assert_true(e.locked_kib >= 4);
+    int code = memory_discard(&m, gpa_make(0), 4096);
+    if (code != -EINVAL) { /* Linux before 5.18 */
+        assert_int_equal(code, 0);
+        assert_int_equal(*memory_at(&m, gpa_make(0), 1), 0);
+    }
+    memory_fini(&m);
+}
+
+/* In a child, which gives up what root may do beyond the limit. */
+static void a_limit_that_is_too_low_is_named_with_what_to_do(void **state)
+{
+    int status;
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct memory m;
+        struct err err = {.code = 0};
+        const struct rlimit little = {.rlim_cur = 4096, .rlim_max = 64 << 10};
+        make(&m);
+        if (setrlimit(RLIMIT_MEMLOCK, &little) < 0 || setuid(65534) < 0)
+            _exit(2);
+        bool good = memory_lock(&m, &err) == -ENOMEM && !m.locked && strstr(err.text, "may lock 64 KiB") != NULL &&
+                    strstr(err.text, "it has 3072 KiB") != NULL && strstr(err.text, "ulimit -l") != NULL;
+        if (!good)
+            print_error("%s\n", err.text);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+        skip(); /* needs root */
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -328,6 +418,11 @@ int main(void)
         cmocka_unit_test(only_whole_pages_of_one_range_are_discarded),
         cmocka_unit_test(a_discarded_page_of_a_shown_file_is_the_files_again),
         cmocka_unit_test(ending_twice_is_harmless),
+        cmocka_unit_test(guest_memory_is_in_no_dump_and_in_no_child),
+        cmocka_unit_test(a_shown_file_is_in_no_dump_and_in_no_child_either),
+        cmocka_unit_test(there_are_guards_around_each_range),
+        cmocka_unit_test(locked_memory_is_locked_as_it_is_touched_and_can_be_discarded),
+        cmocka_unit_test(a_limit_that_is_too_low_is_named_with_what_to_do),
         cmocka_unit_test(huge_pages_that_are_not_there_are_missed_at_once_with_words),
         cmocka_unit_test(memory_of_huge_pages_is_neither_shown_nor_discarded),
     };

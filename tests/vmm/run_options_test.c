@@ -90,6 +90,7 @@ static void the_least_has_the_defaults(void **state)
     assert_null(o->env[0]);
     assert_int_equal(o->ready_seconds, 60);
     assert_false(o->timings);
+    assert_false(o->no_seccomp);
     assert_int_equal(o->hv.choice, HV_AUTO);
     assert_null(o->hv.kernel);
     assert_null(o->hv.trace_path);
@@ -302,11 +303,45 @@ static void patience(void **state)
     struct rig *r = *state;
     WITH(r, "--ready-timeout", "0");
     assert_int_equal(r->options.ready_seconds, 0);
-    WITH(r, "--ready-timeout", "86400", "--timings");
+    WITH(r, "--ready-timeout", "86400", "--timings", "--no-seccomp");
     assert_int_equal(r->options.ready_seconds, 86400);
     assert_true(r->options.timings);
+    assert_true(r->options.no_seccomp);
     BAD_VALUE(r, "--ready-timeout", "86401");
     BAD_VALUE(r, "--ready-timeout", "1s");
+}
+
+static void guest_memory_is_locked_where_that_is_asked_for(void **state)
+{
+    struct rig *r = *state;
+    WITH(r, "--memory", "64M");
+    assert_false(r->options.lock_memory);
+    WITH(r, "--lock-memory");
+    assert_true(r->options.lock_memory);
+}
+
+static void jail(void **state)
+{
+    struct rig *r = *state;
+    if (!CONFIG_JAIL)
+        skip();
+    WITH(r, "--require-jail", "--user", "1000");
+    assert_true(r->options.confine.require && r->options.confine.drops_ids && !r->options.confine.off);
+    assert_int_equal(r->options.confine.uid, 1000);
+    assert_int_equal(r->options.confine.gid, 1000);
+    WITH(r, "--user=0:5");
+    assert_int_equal(r->options.confine.uid, 0);
+    assert_int_equal(r->options.confine.gid, 5);
+    WITH(r, "--no-jail");
+    assert_true(r->options.confine.off && !r->options.confine.require && !r->options.confine.drops_ids);
+    BAD_VALUE(r, "--user", "nobody");
+    BAD_VALUE(r, "--user", "");
+    BAD_VALUE(r, "--user", "1:");
+    BAD_VALUE(r, "--user", "1:2:3");
+    BAD_VALUE(r, "--user", "1 ");
+    BAD_VALUE(r, "--user", "4294967295");
+    REFUSED(r, "parts of the jail", "--kernel", "k", "--no-jail", "--require-jail");
+    REFUSED(r, "parts of the jail", "--kernel", "k", "--no-jail", "--user", "1");
 }
 
 static void modules(void **state)
@@ -428,6 +463,8 @@ int main(void)
         CASE(as_many_variables_as_there_is_room_for),
         CASE(folder_and_name),
         CASE(patience),
+        CASE(guest_memory_is_locked_where_that_is_asked_for),
+        CASE(jail),
         CASE(modules),
         CASE(hypervisors),
         CASE(options_of_softhv_do_not_go_with_the_kernels),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <signal.h>
 
 #include "vmm/mshv/abi.h"
@@ -74,6 +75,15 @@ static void an_exit_code_is_the_commands(void **state)
     print(r, "noise\n");
     expect(r, 42);
     assert_int_equal(r->text_size, 0);
+}
+
+static void output_that_a_full_disk_did_not_take_is_not_a_success(void **state)
+{
+    struct rig *r = *state;
+    r->attach.state = ATTACH_EXITED;
+    r->attach.out.lost = -ENOSPC;
+    expect(r, RUN_EXIT_HOST);
+    expect_text(r, "cannot write the command's output: No space left on device; ");
 }
 
 static void a_signal_adds_128(void **state)
@@ -335,6 +345,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(an_exit_code_is_the_commands),
+        CASE(output_that_a_full_disk_did_not_take_is_not_a_success),
         CASE(a_signal_adds_128),
         CASE(what_the_machine_does_after_the_exit_does_not_matter),
         CASE(a_signal_that_came_with_the_last_output_does_not_either),

@@ -3,9 +3,7 @@
  */
 #include "vmm/x86/block.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
-
+#include "common/mapping.h"
 #include "vmm/x86/mmu.h"
 
 #define HASH_SIZE         16384
@@ -38,16 +36,17 @@ struct x86_cache {
 
 struct x86_cache *x86_cache_new(size_t bytes)
 {
-    struct x86_cache *k = calloc(1, sizeof(*k));
-    if (k == NULL)
+    void *cache, *arena;
+    size_t size = bytes < 4 * BLOCK_MAX ? 4 * BLOCK_MAX : bytes;
+    if (mapping_new(sizeof(struct x86_cache), 0, &cache) < 0)
         return NULL;
-    k->size = bytes < 4 * BLOCK_MAX ? 4 * BLOCK_MAX : bytes;
-    void *p = mmap(NULL, k->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
-        free(k);
+    if (mapping_new(size, MAPPING_SPARSE, &arena) < 0) {
+        mapping_free(cache, sizeof(struct x86_cache));
         return NULL;
     }
-    k->arena = p;
+    struct x86_cache *k = cache;
+    k->size = size;
+    k->arena = arena;
     return k;
 }
 
@@ -55,8 +54,8 @@ void x86_cache_free(struct x86_cache *k)
 {
     if (k == NULL)
         return;
-    munmap(k->arena, k->size);
-    free(k);
+    mapping_free(k->arena, k->size);
+    mapping_free(k, sizeof(*k));
 }
 
 struct x86_block **x86_cache_jumps(struct x86_cache *k)

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "common/mapping.h"
 #include "vmm/x86/block.h"
 #include "vmm/x86/fpu.h"
 #include "vmm/x86/mmu.h"
@@ -28,9 +29,10 @@ void x86_bus_lock_free(void *lock)
 
 struct x86_cpu *x86_cpu_new(const struct x86_config *cfg)
 {
-    struct x86_cpu *c = calloc(1, sizeof(*c));
-    if (c == NULL)
+    void *memory;
+    if (mapping_new(sizeof(struct x86_cpu), 0, &memory) < 0)
         return NULL;
+    struct x86_cpu *c = memory;
     c->mmu = x86_mmu_new();
     c->cache = x86_cache_new(cfg->cache_bytes != 0 ? cfg->cache_bytes : DEFAULT_CACHE);
     if (c->mmu == NULL || c->cache == NULL) {
@@ -55,7 +57,7 @@ void x86_cpu_free(struct x86_cpu *c)
         return;
     x86_mmu_free(c->mmu);
     x86_cache_free(c->cache);
-    free(c);
+    mapping_free(c, sizeof(*c));
 }
 
 /* ---- Reset ---- */

@@ -4,9 +4,9 @@
  * Software TLB and the slow half of memory access: misses, page crossings, memory behind callbacks, breakpoints,
  * alignment checks.
  */
-#include <stdlib.h>
-
 #include "vmm/x86/mmu.h"
+
+#include "common/mapping.h"
 
 /* ---- Life and control ---- */
 
@@ -26,9 +26,10 @@ static void pcache_clear(struct x86_mmu *m)
 
 struct x86_mmu *x86_mmu_new(void)
 {
-    struct x86_mmu *m = calloc(1, sizeof(*m));
-    if (m == NULL)
+    void *memory;
+    if (mapping_new(sizeof(struct x86_mmu), 0, &memory) < 0)
         return NULL;
+    struct x86_mmu *m = memory;
     tlb_clear(m);
     pcache_clear(m);
     m->next_uid = 1;
@@ -37,7 +38,7 @@ struct x86_mmu *x86_mmu_new(void)
 
 void x86_mmu_free(struct x86_mmu *m)
 {
-    free(m);
+    mapping_free(m, sizeof(*m));
 }
 
 static unsigned cur_pcid(const struct x86_cpu *c)

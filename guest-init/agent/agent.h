@@ -67,6 +67,7 @@ struct agent_ops {
     int (*destroy)(struct container *c, struct err *err);
     int (*mount)(void *context, const grpc_Storage *s, struct err *err);
     int (*unmount)(void *context, const char *mount_point);
+    void (*look)(void *context, const char *path); /* for what may be gone: the kernel is to find that out */
     int (*update_interface)(const types_Interface *in, types_Interface *out, struct err *err);
     int (*update_routes)(const grpc_Routes *in, grpc_Routes *out, struct err *err);
     int (*list_interfaces)(grpc_Interfaces *out, struct err *err);
@@ -84,6 +85,7 @@ struct agent_ops {
     int (*new_pid_ns)(void *context, pid_t *pause, int *pid_ns); /* with a process that keeps it; 0 or -errno */
     int (*pid_ns_of)(void *context, pid_t pid);                  /* a descriptor or -errno */
     void (*sync)(void *context);                                 /* sync(2) */
+    void (*stand_back)(void *context, bool on);                  /* run only when nobody else wants to */
     uint64_t (*oom_kills)(void *context);                        /* of the whole guest so far */
     const char *copy_roots[3];                                   /* where CopyFile may write; NULL ends them */
     const char *sys;                                             /* where sysfs is */

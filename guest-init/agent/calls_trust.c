@@ -21,11 +21,23 @@ static bool is_measuring(struct agent *a, struct call *c)
     return false;
 }
 
+static bool has_key(struct agent *a, struct call *c)
+{
+    struct err err;
+    err_clear(&err);
+    int result = CONFIG_MEASURE ? agent_trust_have_key(a, &err) : -ENOSYS;
+    if (result == 0)
+        return true;
+    err.code = result;
+    call_fail_err(c, &err);
+    return false;
+}
+
 void calls_get_agent_key(struct agent *a, struct call *c, const void *request)
 {
     trust_AgentKey answer = {0};
     (void)request;
-    if (!is_measuring(a, c))
+    if (!is_measuring(a, c) || !has_key(a, c))
         return;
     answer.spki = malloc(PB_BYTES_ARRAY_T_ALLOCSIZE(a->trust.spki_bytes));
     if (answer.spki == NULL) {
@@ -90,7 +102,7 @@ void calls_put_secret(struct agent *a, struct call *c, const void *request)
         call_fail(c, TTRPC_UNIMPLEMENTED, "this agent was built without secrets");
         return;
     }
-    if (!is_measuring(a, c))
+    if (!is_measuring(a, c) || !has_key(a, c))
         return;
     err_clear(&err);
     int result = keep_secret(a, r, &err);

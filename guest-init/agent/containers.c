@@ -98,8 +98,10 @@ static void watch_sync(struct agent_container *c)
         agent_say(c->agent, "error container %s: it cannot be waited for", c->id);
 }
 
-static void creation_ended(struct agent_container *c, int result, const struct err *err)
+static void creation_ended(struct agent_container *c, int result, struct err *err)
 {
+    if (CONFIG_MEASURE && result == 0)
+        result = agent_trust_measure_container(c->agent, &c->description, err);
     if (result == 0) {
         c->state = AGENT_CREATED;
         agent_say(c->agent, "info container %s: created", c->id);
@@ -205,9 +207,12 @@ static void free_container(struct agent_container *c)
     while (c->processes != NULL)
         drop_process(c, c->processes);
     agent_mounts_drop(c->agent, &c->mounts);
+    agent_shares_forget(&c->shares, c->agent->ops->look, c->agent->ops->context);
     call_list_fail(&c->creating, TTRPC_ABORTED, "the container was removed while it was made");
     call_list_fail(&c->starting, TTRPC_ABORTED, "the container was removed while it was started");
     call_list_done(&c->removing);
+    if (CONFIG_MEASURE)
+        agent_trust_forget(&c->description);
     free(c);
 }
 
@@ -295,7 +300,11 @@ static int make_in(struct agent_container *c, const grpc_CreateContainerRequest 
     struct container_stdio stdio;
     const char *id = is_set(r->exec_id) ? r->exec_id : c->id;
     const grpc_Process *p = r->OCI.has_Process ? &r->OCI.Process : NULL;
-    int result = agent_mounts_add(a, &c->mounts, r->storages, r->storages_count, err);
+    const struct err_context memory = {"make container", c->id, "give the pod more memory"};
+    int result = agent_shares_note(&c->shares, &r->OCI);
+    if (result < 0)
+        return err_fail(err, result, &memory);
+    result = agent_mounts_add(a, &c->mounts, r->storages, r->storages_count, err);
     if (result < 0)
         return result;
     result = process_new(&a->loop, id, p, -1, &a->changed, &stdio, &c->init);
@@ -346,16 +355,21 @@ void agent_container_create(struct agent *a, struct call *call, const grpc_Creat
 {
     struct err err;
     size_t rule = 0;
+    struct agent_trust_description description = {.text = NULL};
     if (!may_create(a, call, r))
         return;
-    if (CONFIG_MEASURE && (!keeps_off_reserved(a, call, r) || !agent_trust_admit_container(a, call, r, &rule)))
+    if (CONFIG_MEASURE &&
+        (!keeps_off_reserved(a, call, r) || !agent_trust_admit_container(a, call, r, &rule, &description)))
         return;
     struct agent_container *c = add_container(a, r->container_id);
     if (c == NULL) {
+        if (CONFIG_MEASURE)
+            agent_trust_forget(&description);
         call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "the guest has no memory for container %s", r->container_id);
         return;
     }
     c->rule = rule;
+    c->description = description;
     err_clear(&err);
     int result = make(c, r, &err);
     if (result < 0) {
@@ -369,6 +383,8 @@ void agent_container_create(struct agent *a, struct call *call, const grpc_Creat
     call_keep(call, &c->creating);
     watch_memory(c);
     watch_sync(c);
+    if (CONFIG_MEASURE)
+        agent_trust_prepare_key(a);
 }
 
 void agent_container_start(struct agent_container *c, struct call *call)

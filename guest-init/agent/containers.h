@@ -12,6 +12,7 @@
 
 #include "guest-init/agent/agent.h"
 #include "guest-init/agent/process.h"
+#include "guest-init/agent/shares.h"
 
 enum agent_container_state {
     AGENT_CREATING,
@@ -27,7 +28,8 @@ struct agent_container {
     char id[CONTAINER_ID_MAX + 1];
     enum agent_container_state state;
     bool paused;
-    size_t rule;              /* of the launch policy, that permits it */
+    size_t rule;                                /* of the launch policy, that permits it */
+    struct agent_trust_description description; /* not measured yet */
     struct call_list pausing; /* PauseContainer, or ResumeContainer, until all processes have come to it */
     bool pausing_to;          /* which of both */
     uint64_t pausing_end_ms;
@@ -35,6 +37,7 @@ struct agent_container {
     struct container *container;
     struct agent_process *init, *processes; /* init is in the list, too */
     struct agent_mounts mounts;
+    struct agent_shares shares;
     struct reactor_watch sync, events;
     uint64_t oom_count;
     struct call_list creating, starting, removing;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/random.h>
+#include <linux/sched/types.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "guest-init/agent/net.h"
 #include "guest-init/container/pause.h"
 #include "guest-init/container/storage.h"
+#include "guest-init/container/sys.h"
 
 static uint64_t now_ms(void *context)
 {
@@ -118,6 +120,14 @@ static uint64_t oom_kills(void *context)
     return kills;
 }
 
+/* What does not work costs time and nothing else. */
+static void stand_back(void *context, bool on)
+{
+    const struct sched_attr attr = {.size = SCHED_ATTR_SIZE_VER0, .sched_policy = on ? SCHED_IDLE : SCHED_NORMAL};
+    (void)context;
+    (void)sys_sched_setattr(0, &attr);
+}
+
 static void sync_all(void *context)
 {
     (void)context;
@@ -150,6 +160,13 @@ static int unmount_storage(void *context, const char *mount_point)
     return storage_unmount(mount_point);
 }
 
+/* The host answers from its list of names, so this does not wait for a file system of its. */
+static void look(void *context, const char *path)
+{
+    (void)context;
+    (void)faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
 const struct agent_ops agent_ops_guest = {
     .create = create,
     .sync_fd = container_sync_fd,
@@ -169,6 +186,7 @@ const struct agent_ops agent_ops_guest = {
     .destroy = container_destroy,
     .mount = mount_storage,
     .unmount = unmount_storage,
+    .look = look,
     .update_interface = agent_net_update_interface,
     .update_routes = agent_net_update_routes,
     .list_interfaces = agent_net_list_interfaces,
@@ -185,6 +203,7 @@ const struct agent_ops agent_ops_guest = {
     .new_pid_ns = new_pid_ns,
     .pid_ns_of = pid_ns_of,
     .sync = sync_all,
+    .stand_back = stand_back,
     .oom_kills = oom_kills,
     .copy_roots = {"/run/caisson", "/run/kata-containers", NULL},
     .sys = "/sys",

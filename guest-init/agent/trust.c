@@ -41,16 +41,52 @@ static int extend(struct agent *a, trust_ExtendKind kind, const void *data, size
     return result;
 }
 
-int agent_trust_begin(struct agent *a, const struct trust_channel_ops *host, struct err *err)
+static void on_key_timer(void *context)
+{
+    agent_trust_prepare_key(context);
+}
+
+void agent_trust_begin(struct agent *a, const struct trust_channel_ops *host)
 {
     struct agent_trust *t = &a->trust;
     trust_channel_init(&t->host, host);
+    t->measuring = true;
+    t->key_timer.fire = on_key_timer;
+    t->key_timer.context = a;
+    reactor_timer_set(&a->loop, &t->key_timer, TRUST_KEY_MS);
+}
+
+int agent_trust_have_key(struct agent *a, struct err *err)
+{
+    struct agent_trust *t = &a->trust;
+    if (t->key != NULL)
+        return 0;
     int result = key_generate(KEY_P256, &t->key, err);
     if (result < 0)
         return result;
     t->spki_bytes = pubkey_der(key_public(t->key), t->spki);
-    t->measuring = true;
-    return extend(a, trust_ExtendKind_AGENT_KEY, t->spki, t->spki_bytes, err);
+    result = extend(a, trust_ExtendKind_AGENT_KEY, t->spki, t->spki_bytes, err);
+    if (result == 0) {
+        agent_say(a, "info the host has measured the agent's key");
+        return 0;
+    }
+    /* Nobody is to see a key that others cannot verify. */
+    key_free(t->key);
+    t->key = NULL;
+    t->spki_bytes = 0;
+    return result;
+}
+
+/* What fails here fails again, and is told, when the key is needed. */
+void agent_trust_prepare_key(struct agent *a)
+{
+    struct err err;
+    if (!a->trust.measuring || a->trust.key != NULL)
+        return;
+    err_clear(&err);
+    a->ops->stand_back(a->ops->context, true);
+    (void)agent_trust_have_key(a, &err);
+    a->ops->stand_back(a->ops->context, false);
 }
 
 static bool is_same(const pb_bytes_array_t *bytes, const uint8_t *other, size_t n)
@@ -62,8 +98,11 @@ int agent_trust_evidence(struct agent *a, const trust_EvidenceRequest *r, trust_
 {
     struct agent_trust *t = &a->trust;
     const struct err_context quote = {"get evidence of this pod", NULL, "see the pod's log on the host"};
-    int result = trust_channel_call(&t->host, SERVICE, "GetEvidence", trust_EvidenceRequest_fields, r,
-                                    trust_Evidence_fields, out, err);
+    int result = agent_trust_have_key(a, err);
+    if (result < 0)
+        return result;
+    result = trust_channel_call(&t->host, SERVICE, "GetEvidence", trust_EvidenceRequest_fields, r,
+                                trust_Evidence_fields, out, err);
     if (result < 0)
         return result;
     if (out->agent_key == NULL || is_same(out->agent_key, t->spki, t->spki_bytes))
@@ -74,13 +113,7 @@ int agent_trust_evidence(struct agent *a, const trust_EvidenceRequest *r, trust_
 
 /* ---- Descriptions ---- */
 
-/* Text of a description: malloc'ed, ends with NUL. */
-struct description {
-    char *text;
-    size_t length;
-};
-
-static int digest_text(const void *bytes, size_t n, struct description *out, struct err *err)
+static int digest_text(const void *bytes, size_t n, struct agent_trust_description *out, struct err *err)
 {
     uint8_t digest[DIGEST_SHA256_BYTES];
     char hex[2 * DIGEST_SHA256_BYTES + 1];
@@ -95,7 +128,8 @@ static int digest_text(const void *bytes, size_t n, struct description *out, str
 }
 
 /* What has no description is measured by the bytes that ask for it. */
-static int digest_request(const pb_msgdesc_t *fields, const void *request, struct description *out, struct err *err)
+static int digest_request(const pb_msgdesc_t *fields, const void *request, struct agent_trust_description *out,
+                          struct err *err)
 {
     size_t n = 0;
     const struct err_context measure = {"describe what is to be measured", NULL, "give the guest more memory"};
@@ -110,9 +144,9 @@ static int digest_request(const pb_msgdesc_t *fields, const void *request, struc
 }
 
 /* Long ones are measured by the digest of their text, but not under a policy: a verifier could not judge them. */
-static int shorten(const struct agent *a, struct description *d, struct err *err)
+static int shorten(const struct agent *a, struct agent_trust_description *d, struct err *err)
 {
-    struct description whole = *d;
+    struct agent_trust_description whole = *d;
     const struct err_context measure = {"measure a description", NULL, "make arguments and environment shorter"};
     if (d->length <= DESCRIPTION_MAX)
         return 0;
@@ -127,7 +161,8 @@ static int shorten(const struct agent *a, struct description *d, struct err *err
     return result;
 }
 
-static int write_description(const struct agent *a, const json_t *json, struct description *out, struct err *err)
+static int write_description(const struct agent *a, const json_t *json, struct agent_trust_description *out,
+                             struct err *err)
 {
     int result = policy_canonical(json, &out->text, &out->length, err);
     return result < 0 ? result : shorten(a, out, err);
@@ -159,7 +194,7 @@ static int judge(struct agent *a, struct subject *s, const json_t *json, struct 
 }
 
 /* Describe and judge; the same text is measured. */
-static int examine(struct agent *a, struct subject *s, struct description *out, struct err *err)
+static int examine(struct agent *a, struct subject *s, struct agent_trust_description *out, struct err *err)
 {
     json_t *json = NULL;
     int result = CONFIG_LAUNCH_POLICY ? describe(s, &json, err) : -EINVAL;
@@ -174,41 +209,82 @@ static int examine(struct agent *a, struct subject *s, struct description *out, 
     return result;
 }
 
-static bool admit(struct agent *a, struct call *call, struct subject *s)
+static int measure(struct agent *a, trust_ExtendKind kind, const char *what, struct agent_trust_description *d,
+                   struct err *err)
 {
-    struct description d = {0};
-    struct err err;
-    if (!a->trust.measuring && a->trust.policy == NULL)
-        return true;
-    err_clear(&err);
-    int result = examine(a, s, &d, &err);
-    bool permitted = result == 0;
-    if (permitted && a->trust.measuring)
-        result = extend(a, s->kind, d.text, d.length, &err);
-    free(d.text);
-    if (result == 0)
-        return true;
-    agent_say(a, "error %s: %s", s->what, err.text);
-    if (result == -EACCES || (!permitted && a->trust.policy != NULL))
-        call_fail(call, TTRPC_PERMISSION_DENIED, "%s", err.text);
-    else
-        call_fail(call, TTRPC_FAILED_PRECONDITION, "the %s is not started, as it was not measured: %s", s->what,
-                  err.text);
+    struct err why;
+    const struct err_context start = {"start the", what, "see the pod's log on the host"};
+    err_clear(&why);
+    int result = agent_trust_have_key(a, &why);
+    result = result < 0 ? result : extend(a, kind, d->text, d->length, &why);
+    agent_trust_forget(d);
+    return result < 0 ? err_fail_because(err, -EBUSY, &start, "it was not measured: %s", why.text) : 0;
+}
+
+static bool refuse(struct agent *a, struct call *call, const char *what, enum ttrpc_code code, const struct err *err)
+{
+    agent_say(a, "error %s: %s", what, err->text);
+    call_fail(call, code, "%s", err->text);
     return false;
 }
 
-bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r, size_t *rule)
+/* Describe and judge; *out: what is to be measured. False: the call has been answered. */
+static bool admit(struct agent *a, struct call *call, struct subject *s, struct agent_trust_description *out)
 {
+    struct err err;
+    *out = (struct agent_trust_description){.text = NULL};
+    if (!a->trust.measuring && a->trust.policy == NULL)
+        return true;
+    err_clear(&err);
+    int result = examine(a, s, out, &err);
+    if (result == 0)
+        return true;
+    return refuse(a, call, s->what, a->trust.policy != NULL ? TTRPC_PERMISSION_DENIED : TTRPC_FAILED_PRECONDITION,
+                  &err);
+}
+
+/* Also in a pod without a policy somebody may have said, with the sandbox or the container, that hooks are to run. */
+static bool runs_hooks(const struct agent *a, const grpc_CreateContainerRequest *r)
+{
+    return r->OCI.has_Hooks || (a->hook_path != NULL && a->hook_path[0] != '\0');
+}
+
+int agent_trust_measure_container(struct agent *a, struct agent_trust_description *d, struct err *err)
+{
+    return d->text != NULL ? measure(a, trust_ExtendKind_CONTAINER, "container", d, err) : 0;
+}
+
+void agent_trust_forget(struct agent_trust_description *d)
+{
+    free(d->text);
+    *d = (struct agent_trust_description){.text = NULL};
+}
+
+bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r, size_t *rule,
+                                 struct agent_trust_description *out)
+{
+    struct err err;
     struct subject s = {trust_ExtendKind_CONTAINER, "container", grpc_CreateContainerRequest_fields, r, 0};
-    bool admitted = admit(a, call, &s);
+    if (!admit(a, call, &s, out))
+        return false;
     *rule = s.rule;
-    return admitted;
+    err_clear(&err);
+    if (!runs_hooks(a, r) || agent_trust_measure_container(a, out, &err) == 0)
+        return true;
+    return refuse(a, call, s.what, TTRPC_FAILED_PRECONDITION, &err);
 }
 
 bool agent_trust_admit_exec(struct agent *a, struct call *call, size_t rule, const grpc_ExecProcessRequest *r)
 {
+    struct err err;
+    struct agent_trust_description d;
     struct subject s = {trust_ExtendKind_EXEC, "process", grpc_ExecProcessRequest_fields, r, rule};
-    return admit(a, call, &s);
+    if (!admit(a, call, &s, &d))
+        return false;
+    err_clear(&err);
+    if (d.text == NULL || measure(a, s.kind, s.what, &d, &err) == 0)
+        return true;
+    return refuse(a, call, s.what, TTRPC_FAILED_PRECONDITION, &err);
 }
 
 /* ---- The folder for containers ---- */
@@ -271,6 +347,7 @@ void agent_trust_sweep(struct agent *a)
 void agent_trust_fini(struct agent *a)
 {
     struct agent_trust *t = &a->trust;
+    reactor_timer_stop(&a->loop, &t->key_timer);
     server_fini(&t->containers);
     trust_channel_fini(&t->host);
     key_free(t->key);

@@ -2,16 +2,21 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * What the agent does so that others can tell what runs in the pod (docs/trust.md): it has a key that is measured
- * before anything else, has each container and each further process measured before it exists, asks the launch policy,
- * if there is one, and takes evidence and secrets to containers.
+ * before anything else, has each container and each further process measured before it can run anything, asks the
+ * launch policy, if there is one, and takes evidence and secrets to containers.
  *
  *     trust_channel.h  calls to the host's side          policy.h   what a policy permits
  *     trust_folder.c   what containers see of it         secret.h   secrets
  *     trust_quote.h    the command in containers         calls_trust.c   the service trust.Trust
  *
  * Nothing of this runs unless the kernel's command line has TRUST_WORD; a policy in the ramdisk counts without it, too.
- * Whatever fails before the agent listens keeps it from listening: a guest that others rely on either does all of this
- * or does not come up.
+ * Whatever fails before the agent listens keeps it from listening, and without a measured key there is no container: a
+ * guest that others rely on either does all of this or runs nothing.
+ *
+ * The key costs a multiplication on its curve, which on an emulated processor takes a good part of what a container's
+ * mounts take. So the agent answers first, and the key is made beside those mounts, with the processor time that they
+ * leave; the container itself is measured when it is ready, before anybody hears that it exists. One whose creation
+ * runs hooks is measured before that.
  */
 #ifndef CAISSON_GUEST_INIT_AGENT_TRUST_H
 #define CAISSON_GUEST_INIT_AGENT_TRUST_H
@@ -45,13 +50,17 @@
 #define TRUST_QUOTES_BURST 8u
 #define TRUST_QUOTES_MS    100u
 
+/* A pod that has no container after that time gets its key all the same: the host may want to bind a quote to it. */
+#define TRUST_KEY_MS 500u
+
 struct agent;
 
 /* A part of struct agent. Zeroed: nothing is measured or judged. */
 struct agent_trust {
     bool measuring;
     struct trust_channel host;
-    struct key *key; /* owned; NULL: none */
+    struct key *key; /* owned; NULL: none yet */
+    struct reactor_timer key_timer;
     uint8_t spki[KEY_SPKI_MAX];
     size_t spki_bytes;
     struct policy *policy; /* owned; NULL: none */
@@ -61,11 +70,16 @@ struct agent_trust {
     uint64_t quotes_ms; /* when that was counted */
 };
 
+/* Measure from now on. host: borrowed. */
+void agent_trust_begin(struct agent *a, const struct trust_channel_ops *host);
+
 /*
- * Measure from now on: make the key and have it measured. host: borrowed. 0, or -errno with *err: the agent is not to
- * serve anybody then.
+ * Have a key that is measured; everything else here that needs it sees to that by itself. 0, at once if there is one,
+ * or -errno with *err: there is none, and the next call tries again.
  */
-int agent_trust_begin(struct agent *a, const struct trust_channel_ops *host, struct err *err);
+int agent_trust_have_key(struct agent *a, struct err *err);
+/* The same while others work: on a real guest it gets only the processor time that nobody else wants. */
+void agent_trust_prepare_key(struct agent *a);
 
 /*
  * Serve containers on this listening stream socket, which is then the agent's. folder: where the secrets' folder lies,
@@ -75,12 +89,26 @@ int agent_trust_listen(struct agent *a, const char *folder, int listener);
 void agent_trust_sweep(struct agent *a); /* after each step of the loop */
 void agent_trust_fini(struct agent *a);
 
+/* What is measured of a container. Zeroed: nothing. */
+struct agent_trust_description {
+    char *text; /* owned; NULL: nothing is left to be measured */
+    size_t length;
+};
+
 /*
- * Judge and measure a container, or a further process, that is about to be made. False: the call has been answered with
- * the reason, and nothing may be started. rule: of the policy, written on true; 0 without one.
+ * Judge a container that is about to be made. False: the call has been answered with the reason, and nothing may be
+ * made. rule: of the policy, written on true; 0 without one. *out: what agent_trust_measure_container needs; it is
+ * called here if making the container runs programs of others.
  */
-bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r,
-                                 size_t *rule);
+bool agent_trust_admit_container(struct agent *a, struct call *call, const grpc_CreateContainerRequest *r, size_t *rule,
+                                 struct agent_trust_description *out);
+/*
+ * Measure one that is made and has run nothing. 0, or -errno with *err: it must not be started. Either way *d is zeroed
+ * then, as it is by agent_trust_forget.
+ */
+int agent_trust_measure_container(struct agent *a, struct agent_trust_description *d, struct err *err);
+void agent_trust_forget(struct agent_trust_description *d);
+/* Judge and measure a further process that is about to be made. False: as above. */
 bool agent_trust_admit_exec(struct agent *a, struct call *call, size_t rule, const grpc_ExecProcessRequest *r);
 
 /*

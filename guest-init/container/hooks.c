@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/json.h"
+#include "common/memfd.h"
 #include "guest-init/container/fail.h"
 #include "guest-init/container/sys.h"
 
@@ -24,7 +24,10 @@
 static int open_state(const struct hooks_state *s)
 {
     struct json_writer w;
-    int fd = memfd_create("state", MFD_CLOEXEC), copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    int fd = memfd_new("state", false);
+    if (fd < 0)
+        return fd;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     FILE *f = copy >= 0 ? fdopen(copy, "w") : NULL;
     if (f == NULL) {
         int code = -errno;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/memfd.h"
 #include "guest-init/container/fail.h"
 #include "guest-init/container/seccomp_tree.h"
 
@@ -285,9 +286,9 @@ static int write_head(const struct maker *m, uint32_t flag_bits, int fd)
 
 static int export(const struct maker *m, uint32_t flag_bits)
 {
-    int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    int fd = memfd_new("seccomp", false);
     if (fd < 0)
-        return -errno;
+        return fd;
     int result = write_head(m, flag_bits, fd);
     if (result == 0 && m->tree.length > 0)
         result = write_all(fd, m->tree.program, m->tree.length * sizeof *m->tree.program);

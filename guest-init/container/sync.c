@@ -96,8 +96,9 @@ int sync_receive(int socket, bool wait, struct sync_message *m)
     union control control;
     char packet[sizeof(struct header) + ERR_TEXT_BYTES];
     struct iovec part = {.iov_base = packet, .iov_len = sizeof packet};
-    struct msghdr h = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr h = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control};
     ssize_t got;
+    h.msg_controllen = CMSG_LEN(sizeof(int)); /* without its padding, which is room for another one */
     *m = (struct sync_message){.fd = -1};
     do {
         got = recvmsg(socket, &h, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));

@@ -437,6 +437,18 @@ static void remove_kills_what_runs_and_waits_for_it(void **state)
     assert_int_equal(rig_by_id(r, "RemoveContainer", "web"), TTRPC_NOT_FOUND);
 }
 
+static void what_the_host_showed_for_it_is_asked_for_when_it_is_gone(void **state)
+{
+    struct agent_rig *r = *state;
+    struct container *c = rig_running(r, "web", false);
+    assert_int_equal(rig_by_id(r, "RemoveContainer", "web"), -1);
+    assert_int_equal(r->looks, 0);
+    rig_exit(r, c->first, KILLED(SIGKILL));
+    assert_int_equal(r->destroyed, 1);
+    assert_int_equal(r->looks, 1);
+    assert_string_equal(r->looked, "/run/caisson/shared/root");
+}
+
 static void remove_tries_again_while_the_control_group_is_busy(void **state)
 {
     struct agent_rig *r = *state;
@@ -808,6 +820,7 @@ int main(void)
         CASE(a_signal_goes_to_all_to_the_first_or_to_one_process),
         CASE(signals_to_nobody_are_errors),
         CASE(remove_kills_what_runs_and_waits_for_it),
+        CASE(what_the_host_showed_for_it_is_asked_for_when_it_is_gone),
         CASE(remove_tries_again_while_the_control_group_is_busy),
         CASE(remove_gives_up_after_its_timeout_and_goes_on_in_silence),
         CASE(a_removal_that_fails_can_be_tried_again),

@@ -539,6 +539,7 @@ static void what_is_denied_is_not_measured(void **state)
     assert_denied(r, create(r, &a), "args");
     assert_int_equal(r->host.calls, 1);
     assert_int_equal(create_as(r, "web"), -1);
+    rig_advance(r, rig_container(r, "web"), 0, "");
     assert_int_equal(r->host.calls, 2);
 }
 
@@ -552,6 +553,7 @@ static void the_text_that_is_measured_is_what_was_judged(void **state)
     size_t n;
     assert_int_equal(rig_measure(r, &err), 0);
     assert_int_equal(create(r, the_container(&a, "web")), -1);
+    rig_advance(r, rig_container(r, "web"), 0, "");
     assert_int_equal(describe_container(&a.q, &json, &err), 0);
     assert_int_equal(policy_canonical(json, &text, &n, &err), 0);
     assert_string_equal(agent_host_text(&r->host, 1), text);
@@ -559,14 +561,15 @@ static void the_text_that_is_measured_is_what_was_judged(void **state)
     json_decref(json);
 }
 
-static void a_permitted_container_that_is_not_measured_is_not_made(void **state)
+static void a_permitted_container_that_is_not_measured_cannot_be_started(void **state)
 {
     struct agent_rig *r = *state;
     struct err err;
     assert_int_equal(rig_measure(r, &err), 0);
     r->host.way = HOST_REFUSES;
-    assert_int_equal(create_as(r, "web"), TTRPC_FAILED_PRECONDITION);
-    assert_int_equal(r->created, 0);
+    assert_int_equal(create_as(r, "web"), -1);
+    rig_advance(r, rig_container(r, "web"), 0, "");
+    assert_int_equal(rig_by_id(r, "StartContainer", "web"), TTRPC_FAILED_PRECONDITION);
 }
 
 static void without_a_policy_nothing_is_denied(void **state)
@@ -683,7 +686,7 @@ int main(void)
         POLICY(other_storages_of_a_sandbox_are_denied),
         POLICY(what_is_denied_is_not_measured),
         POLICY(the_text_that_is_measured_is_what_was_judged),
-        POLICY(a_permitted_container_that_is_not_measured_is_not_made),
+        POLICY(a_permitted_container_that_is_not_measured_cannot_be_started),
         CASE(without_a_policy_nothing_is_denied),
         CASE(an_empty_policy_permits_only_what_is_free),
         CASE(a_missing_policy_is_none),

@@ -2,6 +2,7 @@
 /* What the agent has measured, and that nothing starts without it; no policy here. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,7 +76,7 @@ static void a_key_that_cannot_be_measured_is_an_error_with_the_hosts_words(void 
     assert_non_null(strstr(err.text, "the fake host says no"));
 }
 
-static void a_silent_host_is_an_error_at_the_start(void **state)
+static void a_silent_host_is_an_error_for_who_wants_the_key(void **state)
 {
     struct agent_rig *r = *state;
     struct err err;
@@ -83,48 +84,156 @@ static void a_silent_host_is_an_error_at_the_start(void **state)
     assert_int_equal(rig_measure(r, &err), -ETIMEDOUT);
 }
 
+static void nobody_sees_a_key_that_is_not_measured(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    r->host.way = HOST_REFUSES;
+    assert_int_not_equal(rig_call(r, "GetAgentKey", google_protobuf_Empty_fields, &nothing, NULL, NULL), TTRPC_OK);
+    assert_non_null(strstr(r->client.text, "the fake host says no"));
+    r->host.way = HOST_ANSWERS;
+    assert_int_equal(rig_call(r, "GetAgentKey", google_protobuf_Empty_fields, &nothing, NULL, NULL), TTRPC_OK);
+}
+
+static void no_key_is_made_before_it_is_needed(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    agent_rig_run(r);
+    assert_int_equal(r->host.connections, 0);
+    assert_null(r->agent->trust.key);
+}
+
+static void a_pod_without_containers_gets_its_key_in_time(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    rig_pass(r, TRUST_KEY_MS - 1);
+    assert_int_equal(r->host.calls, 0);
+    rig_pass(r, 1);
+    assert_int_equal(r->host.calls, 1);
+    assert_int_equal(r->stood_back, 1);
+}
+
+static void the_key_is_made_while_the_first_container_makes_its_mounts(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    (void)rig_create(r, "web", false);
+    assert_int_equal(r->created, 1);
+    assert_int_equal(r->host.calls, 1);
+    assert_int_equal(r->host.seen[0].kind, trust_ExtendKind_AGENT_KEY);
+    assert_int_equal(r->stood_back, 1);
+    assert_false(r->stands_back);
+}
+
+static void a_second_container_makes_no_second_key(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    (void)rig_create(r, "one", false);
+    (void)rig_create(r, "two", false);
+    assert_int_equal(r->host.calls, 1);
+    assert_int_equal(r->stood_back, 1);
+}
+
 /* ---- Containers and processes ---- */
 
-static void a_container_is_measured_before_it_is_made(void **state)
+static void a_container_is_measured_before_anybody_hears_that_it_exists(void **state)
 {
     struct agent_rig *r = *state;
     (void)rig_create(r, "web", false);
-    assert_int_equal(r->created, 1);
+    assert_int_equal(r->host.calls, 1);
+    assert_false(rig_receive(r, &r->client));
+    rig_advance(r, rig_container(r, "web"), 0, "");
     assert_int_equal(r->host.calls, 2);
     assert_int_equal(r->host.seen[1].kind, trust_ExtendKind_CONTAINER);
+    assert_true(rig_receive(r, &r->client) && r->client.code == TTRPC_OK);
     json_t *json = json_loads(agent_host_text(&r->host, 1), JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(json);
     json_decref(json);
 }
 
-static void assert_not_created(struct agent_rig *r, enum agent_host_way way)
+static void create_with_hooks(struct agent_rig *r)
 {
-    r->host.way = way;
-    (void)rig_create(r, "web", false);
+    grpc_CreateContainerRequest q = {
+        .container_id = rig_text("web"),
+        .has_OCI = true,
+        .OCI = {.has_Root = true, .Root = {.Path = rig_text("/run/caisson/shared/root")}, .has_Hooks = true}};
+    (void)rig_send(r, &r->client, "CreateContainer", grpc_CreateContainerRequest_fields, &q, 0);
+}
+
+static void a_container_with_hooks_is_measured_before_it_is_made(void **state)
+{
+    struct agent_rig *r = *state;
+    create_with_hooks(r);
+    assert_int_equal(r->created, 1);
+    assert_int_equal(r->host.calls, 2);
+    rig_advance(r, rig_container(r, "web"), 0, "");
+    assert_int_equal(r->host.calls, 2);
+}
+
+static void a_container_with_hooks_that_the_host_does_not_measure_is_not_made(void **state)
+{
+    struct agent_rig *r = *state;
+    r->host.way = HOST_REFUSES;
+    create_with_hooks(r);
     assert_true(rig_receive(r, &r->client));
     assert_int_equal(r->client.code, TTRPC_FAILED_PRECONDITION);
     assert_non_null(strstr(r->client.text, "it was not measured"));
     assert_int_equal(r->created, 0);
-    assert_int_equal(r->agent->container_count, 0);
-    assert_int_equal(r->mounts, 0);
 }
 
-static void a_container_that_the_host_does_not_measure_is_not_made(void **state)
+/* A sandbox may name a folder of programs that run when a container is made. */
+static void a_container_of_a_pod_with_hooks_is_measured_before_it_is_made(void **state)
+{
+    struct agent_rig *r = *state;
+    r->agent->hook_path = strdup("/usr/share/hooks");
+    assert_non_null(r->agent->hook_path);
+    (void)rig_create(r, "web", false);
+    assert_int_equal(r->host.calls, 2);
+}
+
+/* It has its mounts by then, and goes again without having run anything. */
+static void assert_not_created(struct agent_rig *r, enum agent_host_way way)
+{
+    r->host.way = way;
+    (void)rig_create(r, "web", false);
+    struct container *c = rig_container(r, "web");
+    rig_advance(r, c, 0, "");
+    assert_false(rig_receive(r, &r->client));
+    assert_int_equal(r->signals[0].signal, SIGKILL);
+    rig_exit(r, c->first, SIGKILL);
+    assert_true(rig_receive(r, &r->client));
+    assert_int_equal(r->client.code, TTRPC_FAILED_PRECONDITION);
+    assert_non_null(strstr(r->client.text, "it was not measured"));
+    assert_int_equal(rig_by_id(r, "StartContainer", "web"), TTRPC_NOT_FOUND);
+    assert_int_equal(r->created, r->destroyed);
+    assert_int_equal(r->agent->container_count, 0);
+}
+
+static void a_container_that_the_host_does_not_measure_is_removed(void **state)
 {
     assert_not_created(*state, HOST_REFUSES);
 }
 
-static void a_host_that_is_silent_makes_no_container(void **state)
+static void a_silent_host_keeps_no_container(void **state)
 {
     assert_not_created(*state, HOST_IS_SILENT);
 }
 
-static void a_host_that_hangs_up_makes_no_container(void **state)
+static void a_host_that_hangs_up_keeps_no_container(void **state)
 {
     assert_not_created(*state, HOST_CLOSES);
 }
 
-static void a_host_that_says_something_else_makes_no_container(void **state)
+static void without_a_measured_key_there_is_no_container(void **state)
+{
+    rig_measure_later(*state);
+    assert_not_created(*state, HOST_REFUSES);
+}
+
+static void a_host_that_says_something_else_keeps_no_container(void **state)
 {
     struct agent_rig *r = *state;
     static const uint8_t junk[] = "HTTP/1.1 200 OK\r\n\r\nOK";
@@ -139,7 +248,8 @@ static void after_a_failure_the_next_container_is_measured_again(void **state)
     assert_not_created(r, HOST_CLOSES);
     r->host.way = HOST_ANSWERS;
     (void)rig_create(r, "web", false);
-    assert_int_equal(r->created, 1);
+    rig_advance(r, rig_container(r, "web"), 0, "");
+    assert_true(rig_receive(r, &r->client) && r->client.code == TTRPC_OK);
     assert_int_equal(r->host.connections, 2);
 }
 
@@ -403,12 +513,21 @@ int main(void)
         MEASURED(the_key_that_clients_get_is_the_measured_one),
         MEASURED(two_agents_have_two_keys),
         CASE(a_key_that_cannot_be_measured_is_an_error_with_the_hosts_words),
-        CASE(a_silent_host_is_an_error_at_the_start),
-        MEASURED(a_container_is_measured_before_it_is_made),
-        MEASURED(a_container_that_the_host_does_not_measure_is_not_made),
-        MEASURED(a_host_that_is_silent_makes_no_container),
-        MEASURED(a_host_that_hangs_up_makes_no_container),
-        MEASURED(a_host_that_says_something_else_makes_no_container),
+        CASE(a_silent_host_is_an_error_for_who_wants_the_key),
+        CASE(nobody_sees_a_key_that_is_not_measured),
+        CASE(no_key_is_made_before_it_is_needed),
+        CASE(a_pod_without_containers_gets_its_key_in_time),
+        CASE(the_key_is_made_while_the_first_container_makes_its_mounts),
+        CASE(a_second_container_makes_no_second_key),
+        MEASURED(a_container_is_measured_before_anybody_hears_that_it_exists),
+        MEASURED(a_container_with_hooks_is_measured_before_it_is_made),
+        MEASURED(a_container_with_hooks_that_the_host_does_not_measure_is_not_made),
+        MEASURED(a_container_of_a_pod_with_hooks_is_measured_before_it_is_made),
+        MEASURED(a_container_that_the_host_does_not_measure_is_removed),
+        MEASURED(a_silent_host_keeps_no_container),
+        MEASURED(a_host_that_hangs_up_keeps_no_container),
+        CASE(without_a_measured_key_there_is_no_container),
+        MEASURED(a_host_that_says_something_else_keeps_no_container),
         MEASURED(after_a_failure_the_next_container_is_measured_again),
         MEASURED(what_cannot_be_made_anyway_is_not_measured),
         MEASURED(a_process_is_measured_before_it_starts),

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "guest-init/container/sync.h"
+#include "tests/lib/fs_rig.h"
 
 static void a_failure_arrives_with_its_words(void **state)
 {
@@ -64,6 +65,35 @@ static void ready_may_bring_a_descriptor(void **state)
     assert_int_equal(sync_receive(pair[0], false, &m), 0);
     assert_true(m.kind == SYNC_READY && m.fd == -1);
     close(file);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* Whoever sends two where one belongs leaves nothing behind. */
+static void of_several_descriptors_one_is_taken_and_none_is_kept(void **state)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    int pair[2], fds[2];
+    uint32_t packet[2] = {SYNC_READY, 0};
+    struct iovec iov = {.iov_base = packet, .iov_len = sizeof packet};
+    struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct sync_message m;
+    (void)state;
+    assert_int_equal(sync_open(pair), 0);
+    memset(&control, 0, sizeof control);
+    control.header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = (socklen_t)CMSG_LEN(sizeof fds)};
+    fds[0] = fds[1] = pair[0];
+    memcpy(CMSG_DATA(&control.header), fds, sizeof fds);
+    assert_true(sendmsg(pair[1], &h, 0) > 0);
+    const unsigned before = fs_host_descriptors();
+    assert_int_equal(sync_receive(pair[0], false, &m), 0);
+    assert_true(m.kind == SYNC_READY && m.fd >= 0);
+    close(m.fd);
+    assert_int_equal(fs_host_descriptors(), before);
     close(pair[0]);
     close(pair[1]);
 }
@@ -126,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_failure_arrives_with_its_words),
         cmocka_unit_test(text_is_made_safe),
         cmocka_unit_test(ready_may_bring_a_descriptor),
+        cmocka_unit_test(of_several_descriptors_one_is_taken_and_none_is_kept),
         cmocka_unit_test(nothing_yet_and_the_end_are_told_apart),
         cmocka_unit_test(a_peer_that_dies_with_messages_unread_is_the_end),
         cmocka_unit_test(packets_that_are_too_short_are_refused),

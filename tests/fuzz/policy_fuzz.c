@@ -5,14 +5,17 @@
  *
  * Input: a document, a zero byte, and a description, both JSON in any form. Checked: the document is accepted only if
  * it is its own canonical form; that form does not change when it is written again; refusals have words and leave
- * nothing; judging twice gives the same, and what is permitted names a rule that is there.
+ * nothing; judging twice gives the same, and what is permitted names a rule that is there; the policy in words is
+ * printable.
  */
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "policy/launch/policy.h"
+#include "vmm/trust/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,6 +96,21 @@ static void judge(const struct policy *p, const char *text, size_t n)
     judge_text(p, text);
 }
 
+/* What people read before they sign must not obey a stranger. */
+static void explain(const struct policy *p)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    require(out != NULL);
+    if (CONFIG_OCI)
+        trust_policy_explain(p, out);
+    require(fclose(out) == 0);
+    for (size_t i = 0; i < n; i++)
+        require(((unsigned char)text[i] >= 0x20 && text[i] != 0x7f) || text[i] == '\n');
+    free(text);
+}
+
 static void check_document(const char *text, size_t n, const char *description, size_t size)
 {
     struct policy *p;
@@ -112,8 +130,10 @@ static void check_document(const char *text, size_t n, const char *description, 
     char *again = canonical_of(canonical, length, &again_length);
     require(again != NULL && again_length == length && memcmp(again, canonical, length) == 0);
     free(again);
-    if (policy_parse(canonical, length, &p, &err) == 0)
+    if (policy_parse(canonical, length, &p, &err) == 0) {
         judge(p, description, size);
+        explain(p);
+    }
     policy_free(p);
     free(canonical);
 }

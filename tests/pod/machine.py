@@ -28,9 +28,9 @@ class Machine:
         self.vsock, self.console = world.path(name + ".vsock"), world.path(name + ".console")
         words = [program("CAISSON", "build/dev/caisson"), "run", "--hv=soft", "--kernel", world.kernel.file("vmlinux"), "--vsock", self.vsock,
                  "--share", f"caisson={world.path('share')}", "--memory", "320M", "--cpus", "2", "--ready-timeout", "3600",
-                 "--console", self.console, "--append", f"caisson_agent={PORT} panic=-1 loglevel=4", *more]
-        if world.kernel.name != "tailored":
-            words += ["--modules", world.kernel.file("modules")]
+                 "--console", self.console, "--append", f"caisson_agent={PORT} panic=-1 loglevel=4 {world.kernel.skips()}".strip(), *more]
+        if world.kernel.modules():
+            words += ["--modules", world.kernel.modules()]
         self.network = network and can_make_taps()
         if self.network:
             words = ["unshare", "--net", "sh", "-c", 'ip tuntap add dev tap0 mode tap vnet_hdr && ip link set tap0 up && exec "$0" "$@"',

@@ -168,8 +168,10 @@ class PodWorld(World):
         path = self.path("config.json")
         if not os.path.exists(path):
             what = {"kernel": self.kernel.file("vmlinux"), "hv": "soft"}
-            if self.kernel.name != "tailored":
-                what["modules"] = self.kernel.file("modules")
+            if self.kernel.modules():
+                what["modules"] = self.kernel.modules()
+            if self.kernel.skips():
+                what["cmdline"] = self.kernel.skips()
             write_json(path, what)
         return path
 

@@ -33,7 +33,7 @@ def boots(name, image, protocol, vps, memory):
         kernel = KERNELS[name]
         script = "uname -r; nproc; grep MemTotal: /proc/meminfo; exit 42"
         options = ["--protocol", protocol, "--cpus", str(vps), "--memory", memory]
-        lines = bench.shell(kernel, options, script, image=image).expect(42).out.decode().splitlines()
+        lines = bench.shell(kernel, options, script, image=image, whole=True).expect(42).out.decode().splitlines()
         check_equal(lines[:2], [kernel.release(), str(vps)], "uname -r and nproc")
         kib, given = int(lines[2].split()[1]), int(memory[:-1]) * KIB_PER[memory[-1]]
         # What is missing is the kernel itself and its page structures.
@@ -87,7 +87,7 @@ class Observations:
         bench = Bench(self.shared, os.path.join(self.shared.scratch, "observe_" + name))
         try:
             trace = bench.path("trace")
-            result = bench.shell(KERNELS[name], ["--cpus", "2", "--trace", trace], OBSERVE).expect(0)
+            result = bench.shell(KERNELS[name], ["--cpus", "2", "--trace", trace], OBSERVE, whole=True).expect(0)
             with open(trace, encoding="utf-8") as f:
                 return Observation(result.out.decode(errors="replace"), f.read().splitlines())
         finally:

@@ -16,8 +16,8 @@ LIMIT_S = DEADLINE_S + (IO_BYTES >> 19)
 
 def kernel_options(name):
     """Debian's kernels have their devices' drivers as modules."""
-    kernel = KERNELS[name].need()
-    return ["--modules", kernel.file("modules")] if name != "tailored" else []
+    modules = KERNELS[name].need().modules()
+    return ["--modules", modules] if modules else []
 
 
 class Host:

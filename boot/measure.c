@@ -228,7 +228,7 @@ static int measure_initrd(struct measuring *m, size_t index)
     char label[32];
     text_init(&t, label, sizeof(label));
     text_add(&t, MEASURE_TEXT_INITRD, (unsigned)index);
-    digest_make_large(file->bytes, file->length, &digest);
+    digest_make(file->bytes, file->length, &digest);
     return add(m, TRUST_PCR_KERNEL, EV_IPL, &digest, label, strlen(label), file->name);
 }
 
@@ -239,7 +239,7 @@ static int measure_files(struct measuring *m)
     if (m->in->kernel != NULL)
         digest = *m->in->kernel;
     else
-        digest_make_large(config->kernel.bytes, config->kernel.length, &digest);
+        digest_make(config->kernel.bytes, config->kernel.length, &digest);
     int code = add(m, TRUST_PCR_KERNEL, EV_IPL, &digest, MEASURE_TEXT_KERNEL, strlen(MEASURE_TEXT_KERNEL),
                    config->kernel.name);
     for (size_t i = 0; code == 0 && i < config->initrd_count; i++)

@@ -365,6 +365,13 @@ static int op_pid_ns_of(void *context, pid_t pid)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static void op_stand_back(void *context, bool on)
+{
+    struct agent_rig *r = context;
+    r->stands_back = on;
+    r->stood_back += on ? 1 : 0;
+}
+
 static void op_sync(void *context)
 {
     struct agent_rig *rig = context;
@@ -375,6 +382,13 @@ static uint64_t op_oom_kills(void *context)
 {
     const struct agent_rig *rig = context;
     return rig->oom_kills;
+}
+
+static void op_look(void *context, const char *path)
+{
+    struct agent_rig *rig = context;
+    rig->looks++;
+    (void)snprintf(rig->looked, sizeof rig->looked, "%s", path);
 }
 
 static const struct agent_ops ops = {
@@ -396,6 +410,7 @@ static const struct agent_ops ops = {
     .destroy = op_destroy,
     .mount = op_mount,
     .unmount = op_unmount,
+    .look = op_look,
     .update_interface = op_update_interface,
     .update_routes = op_update_routes,
     .list_interfaces = op_list_interfaces,
@@ -412,6 +427,7 @@ static const struct agent_ops ops = {
     .new_pid_ns = op_new_pid_ns,
     .pid_ns_of = op_pid_ns_of,
     .sync = op_sync,
+    .stand_back = op_stand_back,
     .oom_kills = op_oom_kills,
     .copy_roots = {"/nowhere", NULL},
     .sys = "/nowhere",
@@ -478,10 +494,17 @@ int rig_teardown(void **state)
     return 0;
 }
 
+void rig_measure_later(struct agent_rig *r)
+{
+    if (CONFIG_MEASURE)
+        agent_trust_begin(r->agent, &r->host.ops);
+}
+
 int rig_measure(struct agent_rig *r, struct err *err)
 {
     err_clear(err);
-    return CONFIG_MEASURE ? agent_trust_begin(r->agent, &r->host.ops, err) : -ENOSYS;
+    rig_measure_later(r);
+    return CONFIG_MEASURE ? agent_trust_have_key(r->agent, err) : -ENOSYS;
 }
 
 static bool has_work(const struct agent_rig *r)

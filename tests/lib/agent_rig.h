@@ -77,14 +77,17 @@ struct agent_rig {
         pid_t pid; /* 0: the whole container; -1: all */
         int signal;
     } signals[RIG_SIGNALS];
-    unsigned signal_count, created, destroyed, mounts, unmounts, pid_namespaces, updates, syncs;
+    char looked[128]; /* the last path */
+    unsigned looks, signal_count, created, destroyed, mounts, unmounts, pid_namespaces, updates, syncs;
     struct {
         pid_t pid;
         int wait_status;
     } ended[RIG_SIGNALS];
     unsigned ended_first, ended_count;
-    bool deaf;      /* processes have no handlers for signals */
-    bool childless; /* what collect says when nobody has ended */
+    bool deaf; /* processes have no handlers for signals */
+    bool stands_back;
+    unsigned stood_back; /* how often */
+    bool childless;      /* what collect says when nobody has ended */
     int clock_result;
     int64_t seconds, microseconds;
     size_t entropy;
@@ -103,8 +106,10 @@ void agent_rig_run(struct agent_rig *r);
 /* Let time go by. */
 void rig_pass(struct agent_rig *r, uint64_t ms);
 
-/* Measure from now on, by the rig's host. 0 or -errno with *err. */
+/* Measure from now on, by the rig's host, and have a key at once. 0 or -errno with *err. */
 int rig_measure(struct agent_rig *r, struct err *err);
+/* Measure from now on; the key is made when it is needed. */
+void rig_measure_later(struct agent_rig *r);
 
 /* ---- Clients ---- */
 

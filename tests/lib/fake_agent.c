@@ -27,6 +27,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "tests/lib/fake_agent.h"
 #include "tests/lib/namespace.h"
+#include "trust.pb.h"
 #include "ttrpc.pb.h"
 
 #define CONNECTIONS_MAX 8
@@ -339,6 +340,33 @@ static void on_wait(struct fake *f, const struct call *c)
     settle(f);
 }
 
+/* ---- Trust ---- */
+
+static void on_key(struct fake *f, const struct call *c)
+{
+    const size_t n = f->cfg->agent_key_bytes;
+    trust_AgentKey key = {.spki = n > 0 ? calloc(1, PB_BYTES_ARRAY_T_ALLOCSIZE(n)) : NULL};
+    if (n > 0) {
+        key.spki->size = (pb_size_t)n;
+        memcpy(key.spki->bytes, f->cfg->agent_key, n);
+    }
+    tell(f, "GetAgentKey");
+    answer(f, c->link, c->method, c->number, trust_AgentKey_fields, &key);
+    free(key.spki);
+}
+
+static void on_secret(struct fake *f, const struct call *c)
+{
+    trust_SecretRequest r;
+    unsigned parts = 1;
+    decode(c, trust_SecretRequest_fields, &r);
+    for (size_t i = 0; r.jwe != NULL && i < r.jwe->size; i++)
+        parts += r.jwe->bytes[i] == '.';
+    tell(f, "PutSecret %s, %u parts", word(r.name), parts);
+    answer_empty(f, c->link, c->method, c->number);
+    pb_release(trust_SecretRequest_fields, &r);
+}
+
 static void on_start(struct fake *f, const struct call *c)
 {
     grpc_StartContainerRequest r;
@@ -363,9 +391,9 @@ struct method {
 };
 
 static const struct method methods[] = {
-    {"ReadStdout", on_read},  {"ReadStderr", on_read},      {"WriteStdin", on_write},
-    {"CloseStdin", on_close}, {"SignalProcess", on_signal}, {"TtyWinResize", on_resize},
-    {"WaitProcess", on_wait}, {"StartContainer", on_start}, {"StatsContainer", on_stats},
+    {"ReadStdout", on_read},      {"ReadStderr", on_read},     {"WriteStdin", on_write}, {"CloseStdin", on_close},
+    {"SignalProcess", on_signal}, {"TtyWinResize", on_resize}, {"WaitProcess", on_wait}, {"StartContainer", on_start},
+    {"StatsContainer", on_stats}, {"GetAgentKey", on_key},     {"PutSecret", on_secret},
 };
 
 static void run_call(struct fake *f, const struct call *c)
@@ -393,7 +421,8 @@ static void on_frame(struct fake *f, struct link *l)
         return;
     }
     const struct call c = {l, request.method, l->reader.header.stream, request.payload};
-    if (request.service == NULL || strcmp(request.service, "grpc.AgentService") != 0)
+    if (request.service == NULL ||
+        (strcmp(request.service, "grpc.AgentService") != 0 && strcmp(request.service, "trust.Trust") != 0))
         tell(f, "violation: service %s", word(request.service));
     else
         run_call(f, &c);

@@ -11,11 +11,13 @@
  *     hold c1 -  done  unheld  dropped (a held connection that closed without done)
  *     StartContainer c1    WaitProcess c1 c1    SignalProcess c1 c1 15    TtyWinResize c1 c1 24x80
  *     WriteStdin 5    CloseStdin    ReadStdout 0    ReadStderr 0 (other reads are not told)
+ *     GetAgentKey    PutSecret NAME, 5 parts (of the encrypted text)
  *     violation: ... (two calls under way where only one may be)
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum fake_agent_trouble {
@@ -63,6 +65,9 @@ struct fake_agent_config {
     enum fake_agent_exit exit;
     int status;
     bool keeps_open; /* its output streams do not end with it */
+    /* trust */
+    const uint8_t *agent_key; /* that GetAgentKey gives, in DER */
+    size_t agent_key_bytes;   /* 0: none */
 };
 
 struct fake_agent {

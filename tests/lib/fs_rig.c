@@ -82,6 +82,7 @@ void fs_rig_start_silent(struct fs_rig *r, const struct fs_config *config)
     c.tag = c.tag != NULL ? c.tag : "shared";
     c.root_fd = c.exports ? -1 : r->tree;
     require(fs_new(&c, &r->fs, NULL) == 0);
+    r->d.loop.begin(r->d.loop.begin_ctx); /* it is this thread that serves */
     vdrv_attach(&r->d, fs_virtio(r->fs));
     require(vdrv_start(&r->d, 0));
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/bytes.h"
 
@@ -30,6 +31,8 @@ void vdrv_init(struct vdrv *d)
     struct memory_range range = {.gpa = gpa_make(0), .bytes = VDRV_MEMORY_BYTES};
     memset(d, 0, sizeof(*d));
     require(memory_init(&d->memory, &range, 1, NULL) == 0 && loop_init(&d->loop, "test", NULL) == 0);
+    /* Some tests go on in a child, with namespaces of its own. */
+    require(madvise(d->memory.range[0].host, range.bytes, MADV_DOFORK) == 0);
     d->heap = FIRST_FREE;
 }
 
@@ -145,6 +148,7 @@ bool vdrv_start(struct vdrv *d, uint64_t features)
 void vdrv_reset(struct vdrv *d)
 {
     virtio_set_status(d->v, 0);
+    vdrv_turn(d); /* what a device does some time afterwards */
     memset(d->queue, 0, sizeof(d->queue));
 }
 

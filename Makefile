@@ -6,13 +6,13 @@
 # otherwise, or with CONFIG=<name> given, it takes the preset scripts/configs/<name> (dev) and builds in build/<name>.
 # Each source file is compiled in up to six variants, each in its own folder of objects:
 #   musl   the product: static-pie against musl (make, make test)
-#   asan   glibc with AddressSanitizer and UndefinedBehaviorSanitizer (make test-asan, make fuzz-replay)
+#   asan   glibc with AddressSanitizer and UndefinedBehaviorSanitizer, counting lines (make test-asan, make fuzz-replay)
 #   fuzz   clang with libFuzzer and the same sanitizers (make fuzz-build)
-#   clang  the product's flags with clang, compiled and not linked (make check-clang)
+#   clang  the product's flags with clang, which only looks for warnings (make check-clang)
 #   so     glibc and position-independent: libcaisson-softhv.so (make softhv-preload); so-clang the same for check-clang
 # Useful on the command line: CONFIG=node, BUILD=/tmp/b (other output folder), T=x86/decode (only tests whose path
 # contains this), V=1 (show commands), WERROR= (warnings are not errors: for compilers newer than we know),
-# EXTRA_CFLAGS=..., CC=clang.
+# EXTRA_CFLAGS=..., CC=clang, REUSE='scripts/compile-once FOLDER' (several presets at once).
 
 VERSION := 0.1.0
 
@@ -63,6 +63,8 @@ dirs-$(CONFIG_OCI) += vmm/oci vmm/pod
 dirs-$(CONFIG_MEASURE) += vmm/trust
 dirs-$(CONFIG_ATTEST) += vmm/attest
 dirs-$(CONFIG_LAUNCH_POLICY) += policy/launch
+dirs-$(CONFIG_SECCOMP) += policy/seccomp
+dirs-$(CONFIG_JAIL) += policy/jail
 omit-$(if $(CONFIG_DOCTOR),,y) += $(wildcard vmm/doctor*.c tests/vmm/doctor*_test.c)
 omit-$(if $(CONFIG_MANUAL),,y) += $(foreach f,manual completion cli_words,vmm/$(f).c tests/vmm/$(f)_test.c)
 run := run run_options run_report launch attach attach_sink line initramfs vm vcpu exits
@@ -116,6 +118,10 @@ omit-$(if $(CONFIG_TTRPC),,y) += $(wildcard policy/launch/describe*.c tests/poli
 omit-$(if $(CONFIG_SECRETS),,y) += $(wildcard guest-init/agent/secret*.c tests/guest-init/agent/secret*_test.c vmm/trust/secret*.c tests/vmm/trust/secret*_test.c)
 omit-$(if $(CONFIG_VERITY),,y) += $(wildcard guest-init/container/verity*.c tests/guest-init/container/verity*_test.c vmm/verity*.c tests/vmm/verity*_test.c)
 
+omit-$(if $(CONFIG_SECCOMP),,y) += $(wildcard tests/policy/seccomp/*.c)
+omit-$(if $(CONFIG_CODE_MEMORY),,y) += vmm/softhv/code_memory.c tests/vmm/softhv/code_memory_test.c
+omit-$(if $(CONFIG_JAIL),,y) += tests/lib/inmate.c $(wildcard tests/policy/jail/*.c)
+
 mains := vmm/main.c $(if $(CONFIG_GUEST_INIT),guest-init/main.c)
 srcs := $(filter-out $(mains) $(omit-y),$(foreach d,$(dirs-y),$(sort $(wildcard $(d)/*.c))))
 find = $(sort $(filter-out $(omit-y),$(shell [ ! -d tests ] || find tests -name '$(1)')))
@@ -147,7 +153,7 @@ try = $(shell $(1) -Werror $(2) -c -x c /dev/null -o /dev/null 2>/dev/null && ec
 warnings := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion $(WERROR)
 base = -std=c17 -D_GNU_SOURCE -I. -I$(OUT) -include $(OUT)/config.h -isystem $(OUT)/proto -isystem $(DEPS)/include $(nanopb) -ffile-prefix-map=$(CURDIR)=. \
-	-ffile-prefix-map=$(abspath $(OUT))=out -ffile-prefix-map=$(DEPS)=deps -g $(warnings) $(EXTRA_CFLAGS)
+	-ffile-prefix-map=$(abspath $(OUT))=out -ffile-prefix-map=$(OUT)=out -ffile-prefix-map=$(DEPS)=deps -g $(warnings) $(EXTRA_CFLAGS)
 # As the library was compiled (scripts/deps).
 nanopb := -DPB_ENABLE_MALLOC=1 -DPB_FIELD_32BIT=1
 # clang before 16 wants a second flag for zeroed locals; a compiler that knows neither goes without.
@@ -163,27 +169,33 @@ muslinc = -nostdinc -isystem /usr/include/x86_64-linux-musl -isystem $(call own_
 # The sanitizers' own code makes gcc see null dereferences and uninitialised variables that are not there.
 sanitize := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -Wno-null-dereference
 
+# What is run under the sanitizers also counts its lines, for scripts/coverage: one build less. Not the processor model,
+# which would take two to four times as long and is compared with a processor instead, nor tests.
+count := -fprofile-arcs -ftest-coverage -fprofile-update=atomic
+uncounted := -fno-profile-arcs -fno-test-coverage
+
 CC_musl := $(CC)
 CC_asan := $(CC)
-CC_cov := $(CC)
 CC_fuzz := $(CLANG)
 CC_clang := $(CLANG)
-FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC))
-FLAGS_asan := $(base) $(sanitize) -g1 $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
-FLAGS_cov := $(base) -Og -Wno-null-dereference -Wno-maybe-uninitialized --coverage -fprofile-update=atomic
+# Nothing unwinds a stack at run time, and debuggers find the tables in caisson.debug: a tenth of the smallest preset.
+FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC)) -fno-asynchronous-unwind-tables
+FLAGS_asan := $(base) $(sanitize) -g1 $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized) $(count)
 FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
 CC_so := $(CC)
 CC_so-clang := $(CLANG)
-FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC $(call try,$(CC),-fno-canonical-system-headers)
-# Nobody runs what these two make, and clang's warnings do not depend on the level.
+# musl has nothing that _FORTIFY_SOURCE would switch on.
+FLAGS_so := $(base) $(optimise) $(call harden,$(CC)) -fPIC -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(call try,$(CC),-fno-canonical-system-headers)
+# Nobody runs what these two would make, and clang's warnings do not come from making it: they leave empty objects. Only
+# assembler inside of a source has to be assembled to be judged.
+syntax = $(shell grep -q 'asm__\|asm volatile' $(1) || echo -fsyntax-only)
 FLAGS_so-clang := $(base) -O0 $(call harden,$(CLANG)) -fPIC
 FLAGS_clang := $(base) -O0 $(call harden,$(CLANG)) $(call muslinc,$(CLANG)) --target=x86_64-linux-musl
 
 # Tests are compiled far more often than they are run; where speed is measured they are not. Without optimisation gcc sees
 # conversions where none can happen; the other variants judge those.
 tests_musl := -O1 -g1
-tests_asan := -O0 -Wno-conversion -Wno-sign-conversion
-tests_cov := -O0 -Wno-conversion -Wno-sign-conversion
+tests_asan := -O0 -Wno-conversion -Wno-sign-conversion $(uncounted)
 
 # gcc's musl wrapper makes a dynamic PIE of -static-pie, so the start files are named here.
 libs = seccomp jansson mbedx509 mbedcrypto nanopb
@@ -192,10 +204,8 @@ LINK_musl = $(CC) -static-pie -nostdlib -nostartfiles -Wl,-z,relro,-z,now,-z,noe
 	-Wl,--gc-sections,--build-id=sha1,--fatal-warnings $(musl)/rcrt1.o $(musl)/crti.o $(shell $(CC) -print-file-name=crtbeginS.o)
 LIBS_musl = -Wl,--start-group $(libs:%=$(DEPS)/musl/lib%.a) $(musl)/libc.a -lgcc -lgcc_eh -Wl,--end-group \
 	$(shell $(CC) -print-file-name=crtendS.o) $(musl)/crtn.o
-LINK_asan = $(CC) $(sanitize)
+LINK_asan = $(CC) $(sanitize) --coverage -Wl,-u,__gcov_dump
 LIBS_asan = $(libs:%=$(DEPS)/glibc/lib%.a) -lpthread
-LINK_cov = $(CC) --coverage -Wl,-u,__gcov_dump
-LIBS_cov = $(LIBS_asan)
 LINK_fuzz = $(CLANG) $(sanitize) -fsanitize=fuzzer
 LIBS_fuzz = $(LIBS_asan)
 # What the library calls itself must not come back to it: --wrap (vmm/softhv/preload/preload.c).
@@ -204,7 +214,6 @@ LINK_so = $(CC) -shared -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,t
 	-Wl,-soname,libcaisson-softhv.so $(foreach f,open close ioctl mmap,-Wl,--wrap=$(f))
 cmocka_musl = $(DEPS)/musl/libcmocka.a
 cmocka_asan = $(DEPS)/glibc/libcmocka.a
-cmocka_cov = $(cmocka_asan)
 
 # Several may run at once in one folder, for different targets.
 this_make := $(shell echo $$PPID)
@@ -216,6 +225,7 @@ objects = $(patsubst %.c,$(OUT)/$(1)/%.o,$(2))
 define variant
 $(OUT)/$(1)/tests/%.o: private FLAGS_$(1) += -DGUEST_DIR='"$(OUT)/guests"' -DPRELOAD_LIBRARY='"$(OUT)/libcaisson-softhv.so"' $(tests_$(1))
 $(OUT)/$(1)/tests/bench/%.o $(OUT)/$(1)/tests/x86diff/%.o: private FLAGS_$(1) += -O2 -g
+$(OUT)/$(1)/vmm/x86/%.o $(OUT)/$(1)/proto/%.o $(OUT)/$(1)/seccomp/%.o: private FLAGS_$(1) += $(if $(filter asan,$(1)),$(uncounted))
 $(OUT)/$(1)/: ; @mkdir -p $$@
 # Files whose time changes only with their content: an object depends on compiler and flags, an archive on its list.
 $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
@@ -224,7 +234,11 @@ $(OUT)/$(1)/flags $(OUT)/$(1)/members: FORCE | $(OUT)/$(1)/
 $(OUT)/$(1)/%.o: %.c $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok $(OUT)/proto/ok | $(OUT)/version.h
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
-	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+	$$(Q)$(if $(filter asan,$(1)),rm -f $$(@:.o=.gcda); )$(if $(filter musl,$(1)),$$(if $$(filter tests/%,$$<),,$$(REUSE))) $$(CC_$(1)) $$(FLAGS_$(1)) $(if $(filter %clang,$(1)),$$(call syntax,$$<)) -MMD -MP -c $$< -o $$@$(if $(filter %clang,$(1)), && touch $$@)
+$(OUT)/$(1)/seccomp/filters.o: $(OUT)/seccomp/filters.c $(OUT)/config.h $(OUT)/$(1)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -c $$< -o $$@
 # What the generator writes is not judged by our warnings.
 $(OUT)/$(1)/proto/%.o: $(OUT)/proto/ok $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)/ok
 	@mkdir -p $$(@D)
@@ -234,7 +248,8 @@ $(OUT)/$(1)/proto/%.o: $(OUT)/proto/ok $(OUT)/config.h $(OUT)/$(1)/flags $(DEPS)
 $(OUT)/$(1)/boot/builtin.o: boot/builtin.S $(if $(CONFIG_GUEST_INIT),$(OUT)/guest-init)
 	@mkdir -p $$(@D)
 	$$(Q)gcc -c -Wa,--fatal-warnings $(if $(CONFIG_GUEST_INIT),-DGUEST_INIT='"$(OUT)/guest-init"') $$< -o $$@
-$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(protos:%=$(OUT)/$(1)/proto/%.o) $(OUT)/$(1)/boot/builtin.o
+$(OUT)/$(1)/libcaisson.a: $(call objects,$(1),$(srcs)) $(protos:%=$(OUT)/$(1)/proto/%.o) $(OUT)/$(1)/boot/builtin.o \
+	$(if $(CONFIG_SECCOMP),$(OUT)/$(1)/seccomp/filters.o)
 $(OUT)/$(1)/libtest.a: $(call objects,$(1),$(testlib))
 $(OUT)/$(1)/%.a: $(OUT)/$(1)/members
 	$$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
@@ -243,7 +258,7 @@ $(OUT)/$(1)/%_test: $(OUT)/$(1)/%_test.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libca
 	$$(Q)$$(LINK_$(1)) -o $$@ $$(filter %.o %.a,$$^) $$(cmocka_$(1)) $$(LIBS_$(1))
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(if $(filter so%,$(1)),$(preload-srcs) $(preload-tests),$(everything))))
 endef
-$(foreach v,musl asan cov fuzz clang so so-clang,$(eval $(call variant,$(v))))
+$(foreach v,musl asan fuzz clang so so-clang,$(eval $(call variant,$(v))))
 
 $(DEPS)/ok: | scripts/deps
 	$(Q)scripts/deps build
@@ -255,6 +270,17 @@ $(OUT)/proto/ok: $(protos:%=common/proto/%.proto) $(wildcard common/proto/*.opti
 	$(if $(protos),$(call say,PROTO,$(@D)))
 	$(if $(protos),$(Q)cd common/proto && /usr/bin/python3 -B $(DEPS)/nanopb/nanopb_generator.py -q -D $(abspath $(@D)) $(protos:%=%.proto))
 	@touch $@
+
+# Filters of policy/seccomp/*.rules. Their maker runs here and now, so it is linked against this machine's C library.
+seccomp-rules := $(sort $(wildcard policy/seccomp/*.rules))
+$(OUT)/seccomp-rules: $(wildcard scripts/seccomp/*.[ch]) vmm/mshv/abi.h $(DEPS)/ok
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)gcc -std=c17 -D_GNU_SOURCE -O1 -g $(warnings) -I. -isystem $(DEPS)/include -o $@ $(filter %.c,$^) $(DEPS)/glibc/libseccomp.a
+$(OUT)/seccomp/filters.c: $(OUT)/seccomp-rules $(seccomp-rules) $(OUT)/config.h
+	@mkdir -p $(@D)
+	$(call say,SECCOMP,$@)
+	$(Q)$< --code $(OUT)/config.h $(seccomp-rules) >$@
 
 # Named after the commit, not after the time: the same commit gives the same bytes.
 $(OUT)/version.h: FORCE
@@ -333,6 +359,21 @@ $(OUT)/qemu/init: $(OUT)/musl/tests/qemu/init.o
 $(OUT)/io-tool: $(call objects,musl,$(io-tool))
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# Notes which rules the threads of a program use: tests/seccomp/rules_test.
+$(OUT)/seccomp-record: $(OUT)/musl/tests/seccomp/record.o $(OUT)/musl/tests/lib/tracer.o $(OUT)/musl/seccomp/filters.o
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# Makes system calls and allocations of a program fail: tests/faults/faults_test.
+$(OUT)/fault-inject: $(patsubst %,$(OUT)/musl/tests/%.o,faults/inject faults/code faults/fault lib/tracer)
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+$(OUT)/seccomp/list: $(OUT)/seccomp-rules $(seccomp-rules) $(OUT)/config.h
+	@mkdir -p $(@D)
+	$(Q)$< --list $(OUT)/config.h $(seccomp-rules) >$@
+# Kills a process at a place of its life: tests/faults/kill_test.
+$(OUT)/kill-at: $(OUT)/musl/tests/faults/kill_at.o $(OUT)/musl/seccomp/filters.o
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
 # Gives a network namespace to a VMM as pods do.
 $(OUT)/pod-attach: $(OUT)/musl/tests/pod/attach.o $(OUT)/musl/libcaisson.a
 	$(call say,LINK,$@)
@@ -341,6 +382,10 @@ $(OUT)/pod-attach: $(OUT)/musl/tests/pod/attach.o $(OUT)/musl/libcaisson.a
 $(OUT)/bench-io-init: $(call objects,musl,$(bench-io))
 	$(call say,LINK,$@)
 	$(Q)$(LINK_musl) -o $@ $^ $(LIBS_musl)
+# Notes each allocation and who made it: tests/hardening/allocation_test.
+$(OUT)/caisson-counted: $(OUT)/musl/vmm/main.o $(OUT)/musl/tests/hardening/count.o $(OUT)/musl/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_musl) $(foreach f,malloc calloc realloc aligned_alloc strdup strndup,-Wl,--wrap=$(f)) -o $@ $^ $(LIBS_musl)
 # Caisson's side of tests/trust.
 $(OUT)/trust-tool: $(call objects,musl,$(sort $(wildcard tests/trust/*.c))) $(OUT)/musl/libtest.a $(OUT)/musl/libcaisson.a
 	$(call say,LINK,$@)
@@ -351,19 +396,33 @@ $(OUT)/run/guest: tests/run/guest.S
 	$(Q)gcc -c -Wa,--fatal-warnings -o $@.o $<
 	$(Q)ld -m elf_x86_64 -Ttext=0x1000000 -Tdata=0x1001000 -e start --build-id=none -o $@ $@.o
 
-define replayer
-$(OUT)/$(1)/tests/fuzz/%_fuzz: $(OUT)/$(1)/tests/fuzz/%_fuzz.o $(OUT)/$(1)/tests/fuzz/replay_main.o $(OUT)/$(1)/libtest.a $(OUT)/$(1)/libcaisson.a
-	$$(call say,LINK,$$@)
-	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(LIBS_$(1))
-endef
-$(foreach v,asan cov,$(eval $(call replayer,$(v))))
+# Guests that attack: the host's compiler, nothing of the host's libraries (tests/guests/attack/attack.h).
+attack-common := tests/guests/attack/start.S tests/guests/attack/attack.c tests/guests/attack/virtio.c
+attack-link = $(CC) -std=c17 -O2 -ffreestanding -nostdlib -static -fno-pie -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	-fcf-protection=none -fno-asynchronous-unwind-tables $(warnings) -I. -Wl,-Ttext=0x1000000,-e,start,--build-id=none
+attacks := $(patsubst tests/guests/attack/%.c,$(OUT)/attack/%.guest,$(filter-out $(attack-common),$(sort $(wildcard tests/guests/attack/*.c))))
+$(OUT)/attack/%.guest: tests/guests/attack/%.c $(attack-common) $(wildcard tests/guests/attack/*.h)
+	@mkdir -p $(@D)
+	$(call say,GUEST,$@)
+	$(Q)$(attack-link) -o $@ $(attack-common) $<
+$(OUT)/faults/guest: tests/faults/guest.c $(attack-common) $(wildcard tests/guests/attack/*.h)
+	@mkdir -p $(@D)
+	$(call say,GUEST,$@)
+	$(Q)$(attack-link) -o $@ $(attack-common) $<
+$(OUT)/asan/caisson: $(OUT)/asan/vmm/main.o $(OUT)/asan/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
+
+$(OUT)/asan/tests/fuzz/%_fuzz: $(OUT)/asan/tests/fuzz/%_fuzz.o $(OUT)/asan/tests/fuzz/replay_main.o $(OUT)/asan/libtest.a $(OUT)/asan/libcaisson.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK_asan) -o $@ $^ $(LIBS_asan)
 $(OUT)/fuzz/tests/fuzz/%_fuzz: $(OUT)/fuzz/tests/fuzz/%_fuzz.o $(OUT)/fuzz/libtest.a $(OUT)/fuzz/libcaisson.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK_fuzz) -o $@ $^ $(LIBS_fuzz)
 
 # ---- Targets for people ----------------------------------------------------------------------------------------------
 
-.PHONY: help test test-asan test-cov test-preload test-minivmm test-boot test-io test-container test-qemu test-run test-pod fuzz-replay fuzz-build check-clang x86diff \
+.PHONY: help test test-asan test-preload test-minivmm test-boot test-io test-container test-qemu test-run test-attack test-attack-asan test-hardening test-seccomp test-faults test-kill test-pod fuzz-replay fuzz-build check-clang x86diff \
 	bench-cpu guests guest-init bench-init bench-io-init io-tool lib softhv-preload deps sbom sources format clean FORCE \
 	menuconfig olddefconfig defconfig savedefconfig config-dev config-node config-tiny
 
@@ -375,8 +434,8 @@ io-tool: $(OUT)/io-tool ## build build/<config>/io-tool, which moves data in and
 guests: $(guests:tests/guests/%.S=$(OUT)/guests/%.bin) ## assemble the bare-metal guests to build/<config>/guests/<name>.bin
 
 test_programs = $(patsubst %.c,$(OUT)/$(1)/%,$(tests))
-test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build with musl and run all unit tests, tests/layers_test and tests/abi_coverage_test
-	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test tests/abi_coverage_test)
+test: $(call test_programs,musl) guests $(call objects,musl,$(srcs)) ## build with musl and run all unit tests, tests/layers_test, tests/abi_coverage_test, tests/fuzz/decoders_test and tests/seccomp/table_test
+	@BUILD=$(BUILD) OBJECTS=$(OUT)/musl TOOL=$(OUT)/seccomp-rules scripts/run-tests musl $(OUT)/musl $(call test_programs,musl) $(if $(T),,tests/layers_test tests/abi_coverage_test tests/fuzz/decoders_test $(if $(CONFIG_SECCOMP),tests/seccomp/table_test))
 test-asan: $(call test_programs,asan) guests ## the same tests with ASan and UBSan against glibc
 	@BUILD=$(BUILD) scripts/run-tests asan $(OUT)/asan $(call test_programs,asan)
 minivmm-preload := $(if $(CONFIG_SOFTHV_PRELOAD),$(OUT)/libcaisson-softhv.so)
@@ -393,21 +452,34 @@ test-qemu: $(OUT)/qemu/init $(OUT)/libcaisson-softhv.so ## run tests/qemu: Debia
 	@QEMU_INIT=$(OUT)/qemu/init PRELOAD=$(OUT)/libcaisson-softhv.so BUILD=$(BUILD) scripts/run-tests qemu $(OUT)/qemu tests/qemu/qemu_test
 test-run: $(OUT)/caisson $(OUT)/run/guest ## run tests/run: caisson run from outside, with a guest of one page (KERNEL=<bzImage>: that one cut short, too)
 	@CAISSON=$(OUT)/caisson GUEST=$(OUT)/run/guest KERNEL=$(KERNEL) BUILD=$(BUILD) scripts/run-tests run $(OUT) tests/run/run_test
+test-attack: $(OUT)/caisson $(attacks) ## run tests/guests/attack_test: guests that attack the monitor, beside a neighbour (docs/attacks.md)
+	@CAISSON=$(OUT)/caisson GUESTS=$(OUT)/attack BUILD=$(BUILD) scripts/run-tests attack $(OUT)/attack tests/guests/attack_test
+test-attack-asan: $(OUT)/asan/caisson $(attacks) ## the same against a caisson with ASan and UBSan
+	@CAISSON=$(OUT)/asan/caisson SANITIZED=1 GUESTS=$(OUT)/attack BUILD=$(BUILD) scripts/run-tests attack-asan $(OUT)/asan tests/guests/attack_test
+test-hardening: $(OUT)/caisson $(OUT)/caisson-counted $(OUT)/seccomp-rules $(OUT)/attack/neighbour.guest $(OUT)/attack/share.guest ## run tests/hardening: memory of a running machine, and who allocates for its guest
+	@CAISSON=$(OUT)/caisson COUNTED=$(OUT)/caisson-counted TOOL=$(OUT)/seccomp-rules GUESTS=$(OUT)/attack OUT=$(OUT)/hardening BUILD=$(BUILD) \
+		scripts/run-tests hardening $(OUT)/hardening $(call chosen,tests/hardening/memory_test tests/hardening/allocation_test)
+test-kill: $(OUT)/caisson $(OUT)/kill-at ## run tests/faults/kill_test: processes killed at places of a sandbox's life (KILL_POINTS: 13 of them)
+	@CAISSON=$(OUT)/caisson KILL_AT=$(OUT)/kill-at KILL_POINTS=$${KILL_POINTS:-13} BUILD=$(BUILD) TEST_TIMEOUT=1750 TEST_GRACE=60 scripts/run-tests kill $(OUT)/kill tests/faults/kill_test
 pod-tests := tests/pod/pods_test tests/oci/oci_test tests/pod/containerd_test tests/pod/podman_test tests/pod/agent_test tests/pod/compare_proto
 test-pod: $(OUT)/caisson ## run tests/pod and tests/oci: the agent, pods, containerd, podman and the OCI specification, with the kernels of scripts/guest-kernel
 	@rm -rf $(OUT)/pod/results && mkdir -p $(OUT)/pod/results
 	@CAISSON=$(OUT)/caisson RESULTS=$(abspath $(OUT)/pod/results) BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests pod $(OUT)/pod $(call chosen,$(pod-tests))
 	$(if $(T),,@tests/oci/conformance $(OUT)/pod/results/oci_test)
+test-seccomp: $(OUT)/caisson $(OUT)/seccomp-record $(OUT)/seccomp/list $(OUT)/io-tool $(OUT)/run/guest $(if $(CONFIG_POD_NET),$(OUT)/pod-attach) ## run tests/seccomp/rules_test: whole machines, and whether they use every rule of policy/seccomp/
+	@OUT=$(OUT) BUILD=$(BUILD) TEST_TIMEOUT=1150 TEST_GRACE=60 scripts/run-tests seccomp $(OUT)/seccomp tests/seccomp/rules_test
+# Guest-init runs in guests: here as its unit tests run it.
+fault-programs := $(if $(CONFIG_AGENT),$(patsubst %,$(OUT)/musl/tests/guest-init/agent/%_test,$(if $(FAULTS),server) process containers sandbox copy journal))
+test-faults: $(OUT)/caisson $(OUT)/fault-inject $(OUT)/run/guest $(OUT)/faults/guest $(fault-programs) ## run tests/faults: each system call and allocation of a run fails once (FAULTS=all: in each way; docs/faults.md)
+	@OUT=$(OUT) LIBRARIES="$(libs:%=$(DEPS)/musl/lib%.a)" PROGRAMS="$(fault-programs)" BUILD=$(BUILD) TEST_TIMEOUT=1150 TEST_GRACE=30 scripts/run-tests faults $(OUT)/faults tests/faults/faults_test
+	@sed -n '/^| scenario/,/^| all/p' $(OUT)/faults/tests/faults/faults_test.log
 # The longest first, as two run at a time.
 trust-tests := tests/trust/verity_test $(filter-out %/verity_test,$(sort $(wildcard tests/trust/*_test)))
 test-trust: $(OUT)/caisson $(OUT)/trust-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
 	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
-test-cov: $(call test_programs,cov) $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers))) guests ## the unit tests and corpora once more, counting lines: scripts/coverage
-	@BUILD=$(BUILD) scripts/run-tests cov $(OUT)/cov $(call test_programs,cov)
-	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/cov $(patsubst %.c,$(OUT)/cov/%,$(call chosen,$(fuzzers)))
-fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(fuzzers)) ## run every fuzzer's corpus once, with ASan and UBSan
+fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(call chosen,$(fuzzers))) ## run every fuzzer's corpus once, with ASan and UBSan, then changed inputs for FUZZ_SECONDS (0)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
-fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(fuzzers)) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/
+fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(call chosen,$(fuzzers))) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/
 check-clang: $(call objects,clang,$(everything)) $(if $(CONFIG_SOFTHV),$(call objects,so-clang,$(preload) $(preload-tests))) ## compile every source and test with clang, warnings being errors
 	@echo "check-clang: $(words $^) files compile without a warning under $$($(CLANG) --version | head -n 1)"
 x86diff: $(OUT)/x86diff ## build build/<config>/x86diff, the differential tester of vmm/x86/

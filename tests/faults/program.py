@@ -180,7 +180,9 @@ class Runner:
             elif fields[0] == "struck":
                 result.struck.append((int(fields[1]), fields[2]))
             elif fields[0] == "crash":
-                result.crashes.append(int(fields[1]))
+                # What the program has killed itself, as a child that it cannot use, has not crashed.
+                if int(fields[1]) != signal.SIGKILL:
+                    result.crashes.append(int(fields[1]))
 
 
 def fault_name(fault):

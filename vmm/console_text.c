@@ -98,3 +98,11 @@ size_t console_text_make(const uint8_t *bytes, size_t n, char *out, size_t size)
     out[length] = '\0';
     return length;
 }
+
+size_t console_text_make_line(const uint8_t *bytes, size_t n, char *out, size_t size)
+{
+    size_t length = console_text_make(bytes, n, out, size);
+    for (char *tab = out; (tab = strchr(tab, '\t')) != NULL;)
+        *tab = ' ';
+    return length;
+}

@@ -61,24 +61,16 @@ static void look_for_words(struct console_watch *w)
     }
 }
 
-/* As a part of one-line messages, where a tab would be taken for the gap between columns. */
-static void show_line(const struct console_watch *w, char *out, size_t size)
-{
-    console_text_make(w->line, w->length, out, size);
-    for (char *tab = out; (tab = strchr(tab, '\t')) != NULL;)
-        *tab = ' ';
-}
-
 static void note_line(const struct console_watch *w, struct console_report *report)
 {
     if (w->line_kind == CONSOLE_TROUBLE_NONE) {
         return;
     }
     if (report->first[0] == '\0') {
-        show_line(w, report->first, sizeof(report->first));
+        console_text_make_line(w->line, w->length, report->first, sizeof(report->first));
     }
     if (w->line_kind == CONSOLE_TROUBLE_PANIC && report->panic[0] == '\0') {
-        show_line(w, report->panic, sizeof(report->panic));
+        console_text_make_line(w->line, w->length, report->panic, sizeof(report->panic));
     }
     if (w->line_kind > report->worst) {
         report->worst = w->line_kind;

@@ -27,6 +27,14 @@ static void lines_tabs_and_printable_characters_stay(void **state)
     ASSERT_SHOWN("a b\tc~\nd\n", "a b\tc~\nd\n");
 }
 
+static void tabs_of_a_line_become_blanks(void **state)
+{
+    char out[16];
+    (void)state;
+    assert_int_equal(console_text_make_line((const uint8_t *)"\ta\t\tb", 5, out, sizeof(out)), 5);
+    assert_string_equal(out, " a  b");
+}
+
 static void carriage_returns_go(void **state)
 {
     (void)state;
@@ -139,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_tabs_and_printable_characters_stay),
+        cmocka_unit_test(tabs_of_a_line_become_blanks),
         cmocka_unit_test(carriage_returns_go),
         cmocka_unit_test(control_bytes_are_replaced),
         cmocka_unit_test(escape_sequences_lose_their_power),

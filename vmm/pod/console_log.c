@@ -55,7 +55,8 @@ static bool end_line(struct pod_console *c)
     c->init = true;
     if (!begins_with(c->line, WORD_STEP))
         return true;
-    (void)snprintf(c->step, sizeof(c->step), "%.*s", (int)sizeof(c->step) - 1, c->line + strlen(WORD_STEP));
+    const char *step = c->line + strlen(WORD_STEP); /* perhaps with half a character at its end */
+    console_text_make_line((const uint8_t *)step, strlen(step), c->step, sizeof(c->step));
     c->agent = c->agent || begins_with(c->step, WORD_AGENT);
     return true;
 }

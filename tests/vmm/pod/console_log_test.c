@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "common/utf8.h"
 #include "vmm/pod/console_log.h"
 
 struct rig {
@@ -78,6 +79,26 @@ static void steps_of_the_first_process_are_seen(void **state)
     assert_false(seen(r).agent);
     print(r, "guest-init: step: agent listens on port 1024\n");
     assert_true(seen(r).agent && woke(r));
+}
+
+static void a_step_is_one_line_of_whole_characters(void **state)
+{
+    struct rig *r = *state;
+    char longest[512];
+    memset(longest, 'x', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    print(r, "guest-init: step: a\tb\n");
+    assert_string_equal(seen(r).step, "a b");
+    for (unsigned lead = 0; lead < 4; lead++) {
+        print(r, "guest-init: step: ");
+        print(r, longest + sizeof(longest) - 1 - lead);
+        for (unsigned i = 0; i < 100; i++)
+            print(r, "\xe2\x82\xac");
+        print(r, "\n");
+        const struct pod_console_progress p = seen(r);
+        for (const char *at = p.step; *at != '\0'; at += utf8_length(at))
+            assert_true(utf8_length(at) > 0);
+    }
 }
 
 static void words_elsewhere_are_no_steps(void **state)
@@ -169,13 +190,10 @@ static void the_last_lines_come_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(steps_of_the_first_process_are_seen),
-        CASE(words_elsewhere_are_no_steps),
-        CASE(steps_are_safe_text_of_limited_length),
-        CASE(the_log_has_everything_as_safe_text),
-        CASE(a_flood_stays_within_the_log),
-        CASE(a_panic_is_seen_and_wakes),
-        CASE(the_last_lines_come_whole),
+        CASE(steps_of_the_first_process_are_seen), CASE(a_step_is_one_line_of_whole_characters),
+        CASE(words_elsewhere_are_no_steps),        CASE(steps_are_safe_text_of_limited_length),
+        CASE(the_log_has_everything_as_safe_text), CASE(a_flood_stays_within_the_log),
+        CASE(a_panic_is_seen_and_wakes),           CASE(the_last_lines_come_whole),
     };
     return cmocka_run_group_tests_name("pod/console_log", tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ size_t console_text_step(struct console_text *t, uint8_t byte, char out[CONSOLE_
  * the length without the NUL, which is always there.
  */
 size_t console_text_make(const uint8_t *bytes, size_t n, char *out, size_t size);
-/* The same for a line that becomes part of a message: tabs, which would be taken for gaps between columns, are blanks. */
+/* The same for a line that becomes part of a message: tabs, which would be taken for gaps of a table, are blanks. */
 size_t console_text_make_line(const uint8_t *bytes, size_t n, char *out, size_t size);
 
 #endif

@@ -278,6 +278,16 @@ class Bench:
     def shell(self, kernel, options, script, **more):
         return self.run(kernel, options, ["/bin/sh", "-c", script], **more)
 
+    def crash(self, kernel, options):
+        """The Result of a guest that says "before" and crashes when that has arrived: a crash takes with it what is on
+        its way."""
+        words = ["/bin/sh", "-c", "echo before; read go; echo c >/proc/sysrq-trigger; sleep 1000"]
+        running = self.start(kernel, options, words, stdin=subprocess.PIPE)
+        running.wait_for("out", b"before\n")
+        running.process.stdin.write(b"go\n")
+        running.process.stdin.flush()
+        return running.finish()
+
     def end(self):
         """Nothing may be there that no case named."""
         left = sorted(set(os.listdir(self.folder)) - self.known)

@@ -56,6 +56,7 @@ class Command(Scenario):
 
     name = "run"
     codes = RUN_CODES
+    share = 0.5
     stdin = b"input\n"
 
     def words(self):
@@ -68,7 +69,7 @@ class Devices(Scenario):
 
     name = "devices"
     codes = RUN_CODES
-    share = 0.35
+    share = 0.25
 
     def words(self):
         return [self.caisson, "run", "--hv=soft", "--kernel", f"{self.tools}/faults/guest", "--protocol", "linux64", "--memory", "64M",
@@ -147,7 +148,7 @@ class UnitTests(Scenario):
 
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     invisible = ()
-    share = 0.3
+    share = 0.2
 
     def __init__(self, program, tools):
         super().__init__(program, tools)

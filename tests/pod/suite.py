@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "run"))
 # pylint: disable=wrong-import-position
-from boot.harness import KERNELS, Failure, Kernel, Skip, check, check_equal, is_static, make_initrd, quickest_kernel  # noqa: E402,F401
+from boot.harness import KERNELS, Failure, Kernel, Skip, check, check_equal, fewer, is_static, make_initrd, quickest_kernel  # noqa: E402,F401
 from boot.runner import program  # noqa: E402,F401
 
 WAIT_S = int(os.environ.get("WAIT_S") or 120)  # for whatever has to come

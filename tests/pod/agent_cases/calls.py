@@ -6,7 +6,7 @@ import time
 
 import ttrpc
 from machine import MAC, MIB, prometheus
-from suite import Skip, check, check_equal
+from suite import Skip, check, check_equal, fewer
 from ttrpc import ALREADY_EXISTS, FAILED_PRECONDITION, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE, PERMISSION_DENIED, \
     UNIMPLEMENTED, UNKNOWN
 
@@ -131,7 +131,7 @@ def exec_runs_beside_the_first_process(world, agent, name):
 @with_container(SLEEP)
 def exit_codes_0_to_255_come_back(world, agent, name):
     """Sixteen at a time."""
-    for first in range(0, 256, 16):
+    for first in fewer([0, 240, *range(16, 240, 16)], 2):
         codes = range(first, first + 16)
         starts = [agent.begin("ExecProcess", container_id=name, exec_id=f"c{c}", process=world.process(f"exit {c}")) for c in codes]
         for s in starts:

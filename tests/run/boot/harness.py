@@ -40,7 +40,12 @@ def check_equal(got, wanted, what):
 # What Debian's kernels prepare for purposes that no guest of ours has: tracing, statistics of the allocator, entropy from
 # jitter, keys for what is signed. It is a quarter of their start on softhv. Cases about a kernel's start leave it in.
 NEEDLESS = ("initcall_blacklist=trace_eval_init,tracer_init_tracefs,init_kprobe_trace,init_uprobe_trace,slab_sysfs_init,"
-            "slab_late_init,jent_mod_init,load_system_certificate_list")
+            "slab_late_init,jent_mod_init,load_system_certificate_list,ftrace_check_for_weak_functions")
+
+
+def fewer(several, count):
+    """The first of several ways to see the same: all of them, unless FEWER is set, as it is in scripts/check."""
+    return list(several)[:count] if os.environ.get("FEWER") else list(several)
 
 
 class Kernel:

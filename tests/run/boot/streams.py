@@ -10,7 +10,7 @@ import signal
 import struct
 import termios
 
-from .harness import KERNELS, check, check_equal, quickest_kernel
+from .harness import KERNELS, check, check_equal, fewer, quickest_kernel
 
 # The shell of busybox runs a trap while it waits for a child, and not while it reads.
 WAIT = "sleep 1000 & wait $!"
@@ -20,7 +20,8 @@ WAIT = "sleep 1000 & wait $!"
 
 
 def input_comes_back(bench):
-    sent = b"".join(hashlib.sha256(i.to_bytes(4, "little")).digest() for i in range((1 << 20) // 32))
+    size = fewer((1 << 18, 1 << 20), 1)[-1]
+    sent = b"".join(hashlib.sha256(i.to_bytes(4, "little")).digest() for i in range(size // 32))
     result = bench.run(quickest_kernel(), [], ["cat"], stdin=sent).expect(0)
     check_equal(len(result.out), len(sent), "bytes that came back")
     check(result.out == sent, "the bytes that came back are not those that were sent")
@@ -271,7 +272,7 @@ def modules_of_another_kernel(bench):
 
 
 CASES = [
-    ("input_of_1_MiB_comes_back_through_cat", input_comes_back),
+    ("input_comes_back_through_cat", input_comes_back),
     ("input_that_ends_at_once_is_an_end", input_that_ends_at_once),
     ("output_and_error_stay_apart", output_and_error_stay_apart),
     ("output_is_not_cut_at_the_end", output_is_not_cut),

@@ -73,6 +73,9 @@ NEVER_FAIL = set("""
     sched_yield set_tid_address arch_prctl prctl timerfd_settime clock_gettime getpgrp capget uname tkill kill
 """.split())
 
+# By these a file is looked at before it is removed.
+LOOKS_BY_NAME = {"lstat", "newfstatat", "fstatat", "statx"}
+
 # Calls that clean up: where one fails, what it should have removed stays.
 REMOVES = {"unlink", "unlinkat", "rmdir", "umount2"}
 

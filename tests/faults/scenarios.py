@@ -6,6 +6,7 @@ import shutil
 
 import catalogue
 import peers
+import program
 
 # Of `caisson run`, with a line each (docs/run.md), and of every command.
 RUN_CODES = {1, *range(110, 120)}
@@ -22,12 +23,19 @@ class Scenario:
     invisible = catalogue.INVISIBLE
     share = 1.0  # of the places of its main thread, in a run that is to be short
     stdin = b""
+    limit = program.LIMIT_S
 
     def __init__(self, caisson, tools):
         self.caisson, self.tools = caisson, tools
 
-    def words(self):
+    def words(self, folder):
+        """The command line. folder: of the run, its current one unless the scenario names another."""
         raise NotImplementedError
+
+    def environment(self, folder):
+        """More variables."""
+        del folder
+        return {}
 
     def prepare(self, folder):
         """Make what it needs; returns something with end(), or None."""
@@ -59,7 +67,7 @@ class Command(Scenario):
     share = 0.5
     stdin = b"input\n"
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "run", "--hv=soft", "--kernel", f"{self.tools}/run/guest", "--protocol", "linux64", "--memory", "64M",
                 "--append", "e", "--console", "console", "--timings", "--", "command"]
 
@@ -71,7 +79,7 @@ class Devices(Scenario):
     codes = RUN_CODES
     share = 0.25
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "run", "--hv=soft", "--kernel", f"{self.tools}/faults/guest", "--protocol", "linux64", "--memory", "64M",
                 "--append", "devices", "--console", "console", "--disk", "disk", "--share", "tag=share,cache=none", "--vsock",
                 "vsock", "--net", "stream=net", "--rng", "--balloon", "16M", "--virtio-console", "--", "command"]
@@ -98,7 +106,7 @@ class List(Scenario):
     name = "list"
     invisible = ("short",)
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "--root", "state", "list"]
 
 
@@ -108,7 +116,7 @@ class Features(Scenario):
     name = "features"
     invisible = ("short",)
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "features"]
 
 
@@ -118,7 +126,7 @@ class Spec(Scenario):
     name = "spec"
     invisible = ("short",)
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "spec"]
 
     def outcome(self, result, folder):
@@ -131,7 +139,7 @@ class Doctor(Scenario):
     name = "doctor"
     invisible = ("short",)
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson, "doctor", "--json"]
 
     def was_told(self, result):
@@ -154,7 +162,7 @@ class UnitTests(Scenario):
         super().__init__(program, tools)
         self.name = os.path.basename(program)
 
-    def words(self):
+    def words(self, _folder):
         return [self.caisson]
 
     def outcome(self, result, folder):

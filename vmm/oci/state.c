@@ -47,7 +47,10 @@ static int read_stat(pid_t pid, char *state, uint64_t *start)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? -ESRCH : -errno;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n;
+    do
+        n = read(fd, text, sizeof(text) - 1);
+    while (n < 0 && errno == EINTR);
     int code = n < 0 ? -errno : 0;
     close(fd);
     if (code != 0)
@@ -258,6 +261,17 @@ static bool from_file(const json_t *o, struct oci_state *s)
            read_exports(json_object_get(o, "exports"), s);
 }
 
+static bool parse_state(const char *text, size_t n, const char *id, struct oci_state *out)
+{
+    *out = (struct oci_state){.id = NULL};
+    json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+    bool good = o != NULL && from_file(o, out) && strcmp(out->id, id) == 0;
+    json_decref(o);
+    if (!good)
+        oci_state_release(out);
+    return good;
+}
+
 int oci_state_load(const struct oci_entry *e, struct oci_state *out, struct err *err)
 {
     const struct err_context context = {.attempted = "read the state of container",
@@ -271,14 +285,10 @@ int oci_state_load(const struct oci_entry *e, struct oci_state *out, struct err 
         return err_fail_because(err, code, &context, "it is still being made, or its making was cut short");
     if (code != 0)
         return code;
-    json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+    /* A parser without memory sees damage as well; and what is damaged is deleted without what it names. */
+    bool good = parse_state(text, n, e->id, out) || parse_state(text, n, e->id, out);
     free(text);
-    bool good = o != NULL && from_file(o, out) && strcmp(out->id, e->id) == 0;
-    json_decref(o);
-    if (good)
-        return 0;
-    oci_state_release(out);
-    return err_fail_because(err, -EBADMSG, &context, "state.json is damaged");
+    return good ? 0 : err_fail_because(err, -EBADMSG, &context, "state.json is damaged");
 }
 
 void oci_state_release(struct oci_state *s)

@@ -289,20 +289,23 @@ static void leave_pod(const struct cli_io *io, struct oci_container *c)
         oci_warn(io, "the container may go on in its pod: %s", err.text);
 }
 
-/* What stays because somebody else's processes are in it was not made for this pod alone. */
-static void remove_cgroup(const struct cli_io *io, const struct oci_state *s)
+/*
+ * What stays because somebody else's processes are in it was not made for this pod alone. -errno with *err: nobody knows
+ * what stays; whoever forgot the container now would leave it for ever.
+ */
+static int remove_cgroup(const struct cli_io *io, const struct oci_state *s, struct err *err)
 {
     struct oci_pod_cgroup cgroup;
-    struct err err;
+    struct err why;
     if (s->cgroup == NULL)
-        return;
-    int code = oci_pod_cgroup_find(s->cgroup, s->pod, &cgroup, &err);
-    if (code == 0) {
-        code = oci_pod_cgroup_remove(&cgroup, &err);
-        oci_pod_cgroup_release(&cgroup);
-    }
+        return 0;
+    int code = oci_pod_cgroup_find(s->cgroup, s->pod, &cgroup, err);
     if (code != 0)
-        oci_warn(io, "%s", err.text);
+        return code;
+    if (oci_pod_cgroup_remove(&cgroup, &why) != 0)
+        oci_warn(io, "%s", why.text);
+    oci_pod_cgroup_release(&cgroup);
+    return 0;
 }
 
 static int end_pod(const struct cli_io *io, struct oci_container *c, struct err *err)
@@ -329,8 +332,12 @@ int oci_container_remove(const struct cli_io *io, struct oci_container *c, struc
     if (c->remembered)
         end_processes(&c->state);
     if (c->remembered && owner) {
+        struct err why;
         oci_pod_detach(io, c->state.netns);
-        remove_cgroup(io, &c->state);
+        int removed = remove_cgroup(io, &c->state, &why);
+        if (code == 0 && removed != 0)
+            *err = why;
+        code = code != 0 ? code : removed;
     }
     if (code != 0)
         return code;

@@ -141,6 +141,13 @@ static void release_tree(struct oci_cgroup_tree *tree)
     *tree = (struct oci_cgroup_tree){.fd = -1};
 }
 
+/* A mount that cannot be reached is no tree; without room for a descriptor nobody knows. 0 or -errno. */
+static int open_tree(struct oci_cgroup_tree *tree)
+{
+    tree->fd = open(tree->point, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return tree->fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM) ? -errno : 0;
+}
+
 /* Takes the line if it is a tree that we do not have yet. 0 or -errno. */
 static int take_line(char *line, char *const *own, size_t own_count, struct oci_cgroup_host *out)
 {
@@ -157,10 +164,9 @@ static int take_line(char *line, char *const *own, size_t own_count, struct oci_
         return -ENOMEM;
     }
     tree.self = self_path(find_self(own, own_count, &tree), m.root);
-    tree.fd = open(tree.point, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = tree.self == NULL ? -ENOMEM : open_tree(&tree);
     bool wanted = tree.fd >= 0 && (tree.v2 || tree.words[0] != '\0') && !is_known(out, &tree);
-    if (tree.self == NULL || !wanted || out->count == OCI_CGROUP_TREES_MAX) {
-        int result = tree.self == NULL ? -ENOMEM : 0;
+    if (result != 0 || !wanted || out->count == OCI_CGROUP_TREES_MAX) {
         release_tree(&tree);
         return result;
     }
@@ -203,7 +209,8 @@ int oci_cgroup_host_find(const char *mountinfo, const char *cgroup, struct oci_c
         for (char *line; result == 0 && (line = strsep(&rest, "\n")) != NULL;)
             result = take_line(line, lines, count, out);
         if (result != 0)
-            err_fail(err, result, &(struct err_context){"find control groups", NULL, "free some memory"});
+            err_fail(err, result,
+                     &(struct err_context){"find control groups", NULL, "free some memory, or descriptors"});
         free(mounts);
     }
     free(own);

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,6 +219,24 @@ static void files_that_are_missing_are_an_error(void **state)
 {
     struct rig *r = *state;
     assert_int_equal(find(r), -ENOENT);
+    assert_int_equal(r->host.count, 0);
+}
+
+/* Or whoever removes a group would forget it in the trees that were not seen. */
+static void no_tree_is_overlooked_for_want_of_descriptors(void **state)
+{
+    struct rig *r = *state;
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    oci_cgroup_host_release(&r->host);
+    int next = dup(STDIN_FILENO);
+    close(next);
+    few = before;
+    few.rlim_cur = (rlim_t)next + 2; /* for two trees of six, and for one file at a time before them */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int result = find(r);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(result, -EMFILE);
     assert_int_equal(r->host.count, 0);
 }
 
@@ -587,6 +606,7 @@ int main(void)
         PLAIN(a_mount_of_a_part_and_blanks_in_names_are_understood),
         PLAIN(a_host_without_trees_is_fine),
         PLAIN(files_that_are_missing_are_an_error),
+        V1(no_tree_is_overlooked_for_want_of_descriptors),
         cmocka_unit_test(paths_are_understood),
         cmocka_unit_test(wrong_paths_are_refused),
         V1(a_group_is_made_in_every_tree_and_removed),

@@ -181,7 +181,7 @@ CC_clang := $(CLANG)
 # Nothing unwinds a stack at run time, and debuggers find the tables in caisson.debug: a tenth of the smallest preset.
 FLAGS_musl := $(base) $(optimise) $(call harden,$(CC)) $(call muslinc,$(CC)) -fno-asynchronous-unwind-tables
 FLAGS_asan := $(base) $(sanitize) -g1 $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized) $(count)
-FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link
+FLAGS_fuzz := $(base) $(sanitize) -fsanitize=fuzzer-no-link -Wno-sign-conversion # glibc has enumerations where musl has int
 CC_so := $(CC)
 CC_so-clang := $(CLANG)
 # musl has nothing that _FORTIFY_SOURCE would switch on.

@@ -65,6 +65,10 @@ class Pod(scenarios.Scenario):
         return subprocess.run([self.caisson, "--root", f"{folder}/state", *words], check=False, capture_output=True, timeout=60,
                               stdin=subprocess.DEVNULL, env={**os.environ, **self.environment(folder)})
 
+    def was_told(self, result):
+        """The guest's shell says what it was told."""
+        return result.code != LOST_POD and b"sh: " in result.err
+
     def outcome(self, result, folder):
         """Whoever failed to delete is asked to do it again, and then nothing may be left."""
         name = name_of(folder)

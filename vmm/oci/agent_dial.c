@@ -59,8 +59,11 @@ static int connect_to(const char *path)
     int fd = code < 0 ? code : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (code == 0 && fd < 0)
         code = -errno;
-    if (code == 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        code = -errno;
+    if (code == 0) {
+        do
+            code = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+        while (code == -EINTR);
+    }
     if (folder >= 0)
         close(folder);
     if (code == 0)

@@ -147,7 +147,10 @@ int hostcgroup_write(int folder, const char *name, const char *text)
     int fd = openat(folder, name, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    ssize_t n = write(fd, text, strlen(text));
+    ssize_t n;
+    do
+        n = write(fd, text, strlen(text));
+    while (n < 0 && errno == EINTR);
     int result = n < 0 ? -errno : n != (ssize_t)strlen(text) ? -EIO : 0;
     close(fd);
     return result;
@@ -159,7 +162,10 @@ int hostcgroup_read(int folder, const char *name, char *text, size_t size)
     text[0] = '\0';
     if (fd < 0)
         return -errno;
-    ssize_t n = read(fd, text, size - 1);
+    ssize_t n;
+    do
+        n = read(fd, text, size - 1);
+    while (n < 0 && errno == EINTR);
     int result = n < 0 ? -errno : 0;
     text[n > 0 ? n : 0] = '\0';
     close(fd);

@@ -46,9 +46,12 @@ static int send_read(struct oci_proxy *p, struct proxy_output *o, uint32_t len)
     return oci_agent_send(&p->agent, o->method, grpc_ReadStreamRequest_fields, &request, &o->read);
 }
 
-/* Nobody reads it any more, and the process is to notice. The answer does not matter. */
+/* Nobody takes it any more, and the process is to notice. The answer does not matter. */
 static int give_up_output(struct oci_proxy *p, struct proxy_output *o)
 {
+    if (o->sink.lost != 0)
+        log_write(&p->log, LOG_LEVEL_WARN, LOG_NO_VCPU, "output of the container is lost, and its stream is closed: %s",
+                  strerror(-o->sink.lost));
     int code = send_read(p, o, 0);
     o->read = 0;
     o->ended = true;

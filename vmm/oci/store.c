@@ -210,7 +210,7 @@ static int take_lock(int fd)
 {
     unsigned step = LOCK_STEP_MS;
     for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += step) {
-        if (errno != EWOULDBLOCK)
+        if (errno != EWOULDBLOCK && errno != EINTR)
             return -errno;
         if (waited >= LOCK_WAIT_MS)
             return -EBUSY;

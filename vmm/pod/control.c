@@ -44,9 +44,12 @@ static int connect_in(int folder)
     if (fd < 0)
         return -errno;
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    int code;
+    do
+        code = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : -errno;
+    while (code == -EINTR); /* this kind of socket is then as it was */
+    if (code == 0)
         return fd;
-    int code = -errno;
     close(fd);
     return code;
 }
@@ -136,7 +139,10 @@ static ssize_t receive_message(int fd, char *text, size_t size, int *passed)
         m.msg_control = control.bytes;
         m.msg_controllen = CMSG_LEN(sizeof(int)); /* without its padding, which is room for another one */
     }
-    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    ssize_t n;
+    do
+        n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
     if (passed != NULL)
         *passed = n > 0 ? taken_fd(&m) : -1;
     return n;
@@ -148,7 +154,10 @@ static int receive(int fd, uint64_t deadline_ms, char **out, size_t *n, int *pas
     int code = wait_for(fd, deadline_ms);
     if (code < 0)
         return code;
-    ssize_t size = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+    ssize_t size;
+    do
+        size = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+    while (size < 0 && errno == EINTR);
     if (size < 0)
         return -errno;
     if (size == 0)

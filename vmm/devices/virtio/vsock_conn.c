@@ -175,9 +175,16 @@ static void drop_buffer(struct vsock_conn *c)
     vsock_credit_forward(&c->credit, vsock_conn_buffered(c));
 }
 
-/* The host takes nothing any more; it may still have sent something. */
-static void lose_reader(struct vsock_conn *c)
+/*
+ * The host takes nothing any more; it may still have sent something. Where the socket has failed otherwise (-ENOBUFS),
+ * bytes are missing, and neither side may take the connection for whole.
+ */
+static void lose_reader(struct vsock_conn *c, int code)
 {
+    if (code != -EPIPE && code != -ECONNRESET) {
+        vsock_conn_abort(c);
+        return;
+    }
     drop_buffer(c);
     if (c->state == VSOCK_ORPHAN)
         c->state = VSOCK_GONE;
@@ -198,13 +205,13 @@ static void look_for_end(struct vsock_conn *c)
 
 /* ---- From the guest to the host ---- */
 
-/* How much of a list went into the socket; 0 also when it takes nothing now. False: it never will. */
-static bool send_list(struct vsock_conn *c, struct iovec *list, unsigned count, size_t *sent)
+/* How much of a list went into the socket; 0 also when it takes nothing now. -errno: it never will. */
+static int send_list(struct vsock_conn *c, struct iovec *list, unsigned count, size_t *sent)
 {
     const struct msghdr message = {.msg_iov = list, .msg_iovlen = (uint16_t)count};
     ssize_t n = sendmsg(c->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     *sent = n > 0 ? (size_t)n : 0;
-    return n >= 0 || errno == EAGAIN || errno == EINTR;
+    return n >= 0 || errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
 /* Parts of the ring buffer: at most two. */
@@ -226,8 +233,9 @@ static void flush(struct vsock_conn *c)
     struct iovec part[2];
     size_t sent = 1;
     while (vsock_conn_buffered(c) > 0 && sent > 0) {
-        if (!send_list(c, part, slice_buffer(c, c->first, vsock_conn_buffered(c), part), &sent)) {
-            lose_reader(c);
+        int code = send_list(c, part, slice_buffer(c, c->first, vsock_conn_buffered(c), part), &sent);
+        if (code < 0) {
+            lose_reader(c, code);
             return;
         }
         c->first += (uint32_t)sent;
@@ -271,8 +279,9 @@ static void hear_data(struct vsock_conn *c, const struct vsock_header *h, const 
         return;
     }
     unsigned count = empty ? virtq_slice(chain->iov, chain->out, VSOCK_HEADER_BYTES, h->len, scratch) : 0;
-    if (count > 0 && !send_list(c, scratch, count, &sent)) {
-        lose_reader(c);
+    int code = count > 0 ? send_list(c, scratch, count, &sent) : 0;
+    if (code < 0) {
+        lose_reader(c, code);
         return;
     }
     vsock_credit_forward(&c->credit, (uint32_t)sent);
@@ -363,7 +372,7 @@ void vsock_conn_ready(struct vsock_conn *c, uint32_t events)
     if (c->state == VSOCK_REQUESTED && dead)
         vsock_conn_abort(c);
     else if (dead)
-        lose_reader(c);
+        lose_reader(c, -EPIPE);
     else if ((events & EPOLLOUT) != 0)
         flush(c);
     refresh(c);
@@ -400,12 +409,13 @@ static bool fill_data(struct vsock_conn *c, struct vsock_header *h, const struct
         vsock_credit_spend(&c->credit, (uint32_t)n);
         return true;
     }
+    int code = n < 0 ? -errno : 0;
     c->readable = false;
-    if (n < 0 && errno == EAGAIN)
+    if (code == -EAGAIN)
         return false;
     tell(c, VSOCK_SHUTDOWN_SEND);
-    if (n < 0)
-        lose_reader(c);
+    if (code < 0)
+        lose_reader(c, code);
     return false;
 }
 

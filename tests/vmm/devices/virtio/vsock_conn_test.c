@@ -6,11 +6,13 @@
 #include "vmm/devices/virtio/vsock_conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -429,6 +431,32 @@ static void a_guest_that_stops_receiving_still_sends(void **state)
     assert_int_equal(connections(g), 0);
 }
 
+/* The device's socket of the only connection there is. */
+static int find_socket(const struct rig *g)
+{
+    struct sockaddr_un peer;
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++) {
+        socklen_t n = sizeof(peer);
+        if (fd != g->fd && getpeername(fd, (struct sockaddr *)&peer, &n) == 0)
+            return fd;
+    }
+    return -1;
+}
+
+/* Other than one that is closed: some of the guest's bytes are missing, and nobody must wait for what comes next. */
+static void a_socket_that_fails_ends_the_connection(void **state)
+{
+    struct rig *g = *state;
+    int fd = find_socket(g), null = open("/dev/null", O_RDWR);
+    assert_true(fd >= 0 && null >= 0);
+    assert_int_equal(dup2(null, fd), fd); /* ENOTSOCK */
+    close(null);
+    send_data(g, "lost", 4);
+    (void)vsock_rig_expect(&g->r, VSOCK_OP_RST);
+    assert_true(vsock_rig_is_at_end(g->fd));
+    assert_int_equal(connections(g), 0);
+}
+
 static void a_host_that_stops_receiving_still_sends(void **state)
 {
     struct rig *g = *state;
@@ -706,6 +734,7 @@ int main(void)
         CASE(a_guest_that_stops_sending_still_receives),
         CASE(a_guest_that_stops_receiving_still_sends),
         CASE(a_host_that_stops_receiving_still_sends),
+        CASE(a_socket_that_fails_ends_the_connection),
         CASE(a_shutdown_of_nothing_is_nothing),
         CASE(data_after_the_guests_end_is_reset),
         CASE(a_guest_that_closes_is_told_when_all_is_delivered),

@@ -33,7 +33,8 @@ class Pod(scenarios.Scenario):
     name = "pod_run"
     codes = {1, LOST_POD}
     share = 0.3
-    limit = 60
+    limit = 100
+    lost_codes = (1, LOST_POD)
 
     def words(self, folder):
         return [self.caisson, "--root", f"{folder}/state", "run", "--bundle", f"{folder}/bundle", name_of(folder)]

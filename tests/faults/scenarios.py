@@ -24,6 +24,7 @@ class Scenario:
     share = 1.0  # of the places of its main thread, in a run that is to be short
     stdin = b""
     limit = program.LIMIT_S
+    lost_codes = ()  # besides that for a thread that has ended
 
     def __init__(self, caisson, tools):
         self.caisson, self.tools = caisson, tools

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -60,6 +62,16 @@ static int socket_type(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &n) == 0 ? value : -1;
 }
 
+/* Files that the kernel makes up take and give whole values. */
+static bool is_made_up(int fd)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return false;
+    return fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
+           fs.f_type == PROC_SUPER_MAGIC;
+}
+
 /* Packets and what the kernel writes as records come whole or not at all. */
 static enum fault_target kind_of(int fd)
 {
@@ -70,7 +82,7 @@ static enum fault_target kind_of(int fd)
         return TARGET_EVENT;
     bool stream = S_ISSOCK(st.st_mode)
                       ? socket_type(fd, SO_TYPE) == SOCK_STREAM && socket_type(fd, SO_DOMAIN) == AF_UNIX
-                      : S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode);
+                      : (S_ISREG(st.st_mode) && !is_made_up(fd)) || S_ISFIFO(st.st_mode);
     return stream ? TARGET_STREAM : TARGET_OTHER;
 }
 

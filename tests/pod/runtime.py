@@ -167,7 +167,7 @@ class PodWorld(World):
         """The file that tells caisson what to boot."""
         path = self.path("config.json")
         if not os.path.exists(path):
-            what = {"kernel": self.kernel.file("vmlinux"), "hv": "soft"}
+            what = {"kernel": self.kernel.file("vmlinux"), "hv": "soft", "ready_timeout": 300}
             if self.kernel.modules():
                 what["modules"] = self.kernel.modules()
             if self.kernel.skips():

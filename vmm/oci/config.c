@@ -54,7 +54,7 @@ bool oci_bytes_parse(const char *text, uint64_t *bytes)
 /* The properties as they stand in the file. */
 struct content {
     char *kernel, *modules, *cmdline, *memory, *hv;
-    uint32_t vps;
+    uint32_t vps, ready_timeout;
     bool hugepages, lock_memory, has_wishes, no_jail, require_jail;
     char **wishes;
     pb_size_t wishes_count;
@@ -71,6 +71,7 @@ static const struct oci_member members[] = {
     {OCI_VALUE(struct content, "memory", STRING, memory)},
     {OCI_VALUE(struct content, "hv", STRING, hv), .words = hv_names},
     {OCI_VALUE(struct content, "vps", U32, vps), .min = 1, .max = OCI_VPS_MAX},
+    {OCI_VALUE(struct content, "ready_timeout", U32, ready_timeout), .min = 1, .max = OCI_READY_SECONDS_MAX},
     {OCI_VALUE(struct content, "hugepages", BOOL, hugepages)},
     {OCI_VALUE(struct content, "lock_memory", BOOL, lock_memory)},
     {OCI_VALUE(struct content, "no_jail", BOOL, no_jail)},
@@ -223,6 +224,7 @@ static int take(struct oci_reader *r, json_t *json, struct content *c, struct oc
         result = take_jail(r, c, out);
     out->cmdline = c->cmdline;
     c->cmdline = NULL;
+    out->ready_seconds = c->ready_timeout;
     out->vps = c->vps;
     out->hugepages = c->hugepages;
     out->hv.choice = find_hv(c->hv);

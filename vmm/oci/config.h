@@ -17,10 +17,11 @@
 #define OCI_CONFIG_PATH     "/etc/caisson/config.json"
 #define OCI_CONFIG_VARIABLE "CAISSON_CONFIG"
 
-#define OCI_VPS_MAX        16u
-#define OCI_MEMORY_MIN     (UINT64_C(128) << 20)
-#define OCI_MEMORY_MAX     (UINT64_C(1) << 40)
-#define OCI_MEMORY_DEFAULT (UINT64_C(512) << 20)
+#define OCI_VPS_MAX           16u
+#define OCI_READY_SECONDS_MAX 3600u
+#define OCI_MEMORY_MIN        (UINT64_C(128) << 20)
+#define OCI_MEMORY_MAX        (UINT64_C(1) << 40)
+#define OCI_MEMORY_DEFAULT    (UINT64_C(512) << 20)
 
 /* Annotations of ours, one bit each: which of them bundles may set. */
 enum oci_wish {
@@ -48,11 +49,12 @@ struct oci_trust {
 
 /* oci_config_release ends it. */
 struct oci_config {
-    char *kernel;          /* path; NULL: none configured */
-    char *modules;         /* folder of kernel modules, or NULL */
-    char *cmdline;         /* more words for the kernel, or NULL */
-    uint32_t vps;          /* of a pod whose bundle sets no limit; 0: 1 */
-    uint64_t memory_bytes; /* the same; 0: OCI_MEMORY_DEFAULT */
+    char *kernel;           /* path; NULL: none configured */
+    char *modules;          /* folder of kernel modules, or NULL */
+    char *cmdline;          /* more words for the kernel, or NULL */
+    uint32_t vps;           /* of a pod whose bundle sets no limit; 0: 1 */
+    uint64_t memory_bytes;  /* the same; 0: OCI_MEMORY_DEFAULT */
+    uint32_t ready_seconds; /* a pod has to get ready; 0: POD_READY_SECONDS */
     bool hugepages;
     bool lock_memory;
     bool no_jail, require_jail; /* docs/jail.md */

@@ -133,6 +133,7 @@ void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *conf
                                .memory_bytes = plan->memory_bytes,
                                .hugepages = plan->hugepages,
                                .lock_memory = config->lock_memory,
+                               .ready_seconds = config->ready_seconds,
                                .no_jail = config->no_jail,
                                .require_jail = config->require_jail,
                                .hv = config->hv,

@@ -80,6 +80,17 @@ static void every_key_is_read(void **state)
     assert_int_equal(r->config.wishes, OCI_WISH_KERNEL | OCI_WISH_VPS);
 }
 
+static void a_pod_s_time_to_get_ready_is_read_and_bounded(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(load(r, "{'ready_timeout':300}"), 0);
+    assert_int_equal(r->config.ready_seconds, 300);
+    assert_int_equal(load(r, "{}"), 0);
+    assert_int_equal(r->config.ready_seconds, 0);
+    refuses(r, "{'ready_timeout':0}", "ready_timeout");
+    refuses(r, "{'ready_timeout':3601}", "ready_timeout");
+}
+
 static void keys_of_the_jail_are_read(void **state)
 {
     struct rig *r = *state;
@@ -247,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(every_key_is_read),
+        CASE(a_pod_s_time_to_get_ready_is_read_and_bounded),
         CASE(keys_of_the_jail_are_read),
         CASE(keys_of_trust_are_read),
         CASE(keys_of_trust_that_are_wrong_are_refused),

@@ -232,9 +232,10 @@ static int do_rdmsr(struct x86_cpu *c, const struct x86_insn *in)
     int r = may_access(c, false);
     if (!x86_failed(r))
         r = read_msr(c, (uint32_t)c->r[X86_RCX], &v);
-    if (!x86_failed(r))
-        set_pair(c, v);
-    return r;
+    if (x86_failed(r))
+        return r;
+    set_pair(c, v);
+    return X86_LEAVE; /* reading may have an effect, such as a wait, that comes before the next instruction */
 }
 
 static int do_wrmsr(struct x86_cpu *c, const struct x86_insn *in)

@@ -523,14 +523,20 @@ unsigned softhv_lapic_pending(struct softhv_lapic *l)
     return what;
 }
 
-bool softhv_lapic_requested(struct softhv_lapic *l)
+/* No message of the kind that ends a wait would be taken now, whoever sent it. */
+static bool is_deaf(const struct softhv_lapic *l)
+{
+    return softhv_lapic_mode_now(l) == SOFTHV_LAPIC_OFF || !softhv_lapic_enabled(l);
+}
+
+bool softhv_lapic_ends_idle(struct softhv_lapic *l)
 {
     struct softhv_lapic_after a;
     softhv_lapic_lock(l, &a);
     softhv_lapic_timer_sync(l, &a);
-    bool requested = l->r.extint || l->r.events != 0 || highest(l->r.irr) >= 0;
+    bool ends = l->r.extint || l->r.events != 0 || highest(l->r.irr) >= 0 || is_deaf(l);
     softhv_lapic_unlock(l, &a);
-    return requested;
+    return ends;
 }
 
 /* ---- INIT, SIPI, NMI ---- */

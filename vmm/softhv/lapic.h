@@ -183,12 +183,17 @@ int softhv_lapic_ack(struct softhv_lapic *l);
 unsigned softhv_lapic_pending(struct softhv_lapic *l);
 
 /*
- * What ends the wait of a VP that has read the guest idle MSR: a request or an event of any kind, were it only to be
- * delivered later. Linux waits for its spinlocks in that way, with interrupts off and in handlers that have not written
- * EOI yet, where the vector that ends the wait may be below the one in service. VP. Source: TLFS, virtual processor
- * idle sleep state.
+ * Whether the wait of a VP that has read the guest idle MSR is over, or may not begin:
+ *   - by a request or an event of any kind, were it only to be delivered later. Linux waits for its spinlocks in that
+ *     way, with interrupts off and in handlers that have not written EOI yet, where the vector that ends the wait may
+ *     be below the one in service;
+ *   - while the local APIC is off or software-disabled: it would refuse the interrupt that is to end the wait. Linux's
+ *     further processors take locks (rcu_cpu_starting) before they enable theirs; who holds such a lock sends one
+ *     interrupt when he lets go of it, and never again.
+ * Returning early is harmless: who waits looks at his condition again. VP. Source: TLFS, virtual processor idle sleep
+ * state; it does not say what holds for the second case.
  */
-bool softhv_lapic_requested(struct softhv_lapic *l);
+bool softhv_lapic_ends_idle(struct softhv_lapic *l);
 
 #define SOFTHV_LAPIC_EV_INIT 1u /* reset the processor by INIT; the local APIC has reset itself */
 #define SOFTHV_LAPIC_EV_SIPI 2u /* then start it at vector * 4096 */

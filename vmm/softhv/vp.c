@@ -284,7 +284,28 @@ void softhv_vp_end(struct softhv_vp *vp, bool changed)
         softhv_vp_wake(vp);
 }
 
-/* ---- Waking and waiting ---- */
+/*
+ * ---- Waking and waiting ----
+ *
+ * Whoever gives a VP a reason to go on publishes the reason first and calls softhv_vp_wake then; a VP that is about to
+ * sleep reads wake_seq first, then looks for every reason, and sleeps only if wake_seq is still the same after it said
+ * that it sleeps. All four accesses to wake_seq and sleeping are sequentially consistent:
+ *
+ *     waker                                 VP's thread
+ *     reason                                seq = wake_seq
+ *     wake_seq++                            reasons?  (one: do not sleep)
+ *     sleeping?  (yes: write wake_fd)       sleeping = true
+ *                                           wake_seq == seq?  (no: do not sleep)
+ *                                           poll wake_fd
+ *
+ * If the waker does not see `sleeping`, the VP sees the new wake_seq; if it counted before the VP read seq, the VP sees
+ * the reason. Reasons, and who publishes them: interrupts and events under the local APIC's lock (any thread: other
+ * VPs' hypercalls and ICR, irqfds, requests), `kicked`, `visitors`, `sints`, a clock that was changed. Timers are not
+ * among them: only the VP itself sets them, and it sleeps no longer than to the next one.
+ *
+ * Nobody waits for a VP that sleeps: it is offline (quiesce.h), its `turns` are even (TLB flushes of other VPs), and
+ * lets in visitors as soon as it is woken.
+ */
 
 void softhv_vp_wake(struct softhv_vp *vp)
 {
@@ -399,6 +420,8 @@ static void obey_events(struct softhv_vp *vp)
         start_at(vp, vector);
     if (events & SOFTHV_LAPIC_EV_NMI)
         x86_cpu_signal(vp->cpu, X86_SIG_NMI);
+    if (events != 0)
+        vp->control.idle = false; /* what is taken here idle() does not see any more */
 }
 
 /* ---- Reports ---- */
@@ -443,14 +466,14 @@ static void halted(struct softhv_vp *vp)
         nap(vp, seq, ns);
 }
 
-/* After the guest idle MSR: until anything is requested, whatever the flags and priorities. */
+/* After the guest idle MSR: see softhv_lapic_ends_idle; of events, those that obey_events has not taken yet. */
 static void idle(struct softhv_vp *vp)
 {
     uint32_t seq = atomic_load(&vp->wake_seq);
     uint64_t ns = tick(vp);
-    if (may_wait(vp) && !softhv_lapic_requested(vp->lapic))
+    if (may_wait(vp) && !softhv_lapic_ends_idle(vp->lapic))
         nap(vp, seq, ns);
-    if (softhv_lapic_requested(vp->lapic))
+    if (softhv_lapic_ends_idle(vp->lapic))
         vp->control.idle = false;
 }
 
@@ -522,7 +545,8 @@ static bool load(struct softhv_vp *vp)
     (void)softhv_regs_take_event(&vp->control, &vp->state);
     if (x86_cpu_set_state(vp->cpu, &vp->state) != 0)
         return false;
-    x86_cpu_signal(vp->cpu, X86_SIG_INTR); /* what is requested may have been set as a register */
+    vp->control.idle &= vp->state.pending.kind == X86_EV_NONE; /* an event of the client's */
+    x86_cpu_signal(vp->cpu, X86_SIG_INTR);                     /* what is requested may have been set as a register */
     softhv_synic_notify(&vp->hv.synic, (uint16_t)(vp->control.deliverability >> HV_DELIVERABILITY_SINTS_SHIFT));
     return true;
 }

@@ -195,15 +195,28 @@ static void lowering_the_priority_wakes_for_what_waits(void **state)
 static void a_request_is_seen_below_the_priority(void **state)
 {
     struct rig_vp *vp = first_vp(state);
-    assert_false(softhv_lapic_requested(vp->l));
+    assert_false(softhv_lapic_ends_idle(vp->l));
     softhv_lapic_set_tpr(vp->l, 0xf0);
     rig_fixed(vp->l, 0x41);
     assert_int_equal(vp->requests, 1);
-    assert_true(softhv_lapic_requested(vp->l));
+    assert_true(softhv_lapic_ends_idle(vp->l));
     assert_int_equal(softhv_lapic_pending(vp->l), 0);
     softhv_lapic_set_tpr(vp->l, 0);
     assert_int_equal(softhv_lapic_ack(vp->l), 0x41);
-    assert_false(softhv_lapic_requested(vp->l));
+    assert_false(softhv_lapic_ends_idle(vp->l));
+}
+
+static void who_can_take_no_interrupt_does_not_wait_for_one(void **state)
+{
+    struct softhv_lapic *l = first(state);
+    assert_false(softhv_lapic_ends_idle(l));
+    rig_write(l, SOFTHV_LAPIC_SVR, 0xff);
+    assert_false(softhv_lapic_accept(l, SOFTHV_APIC_FIXED, 0x41, false));
+    assert_true(softhv_lapic_ends_idle(l));
+    rig_write(l, SOFTHV_LAPIC_SVR, 0x1ff);
+    assert_false(softhv_lapic_ends_idle(l));
+    assert_int_equal(softhv_lapic_set_base(l, SOFTHV_LAPIC_BASE_RESET), 0);
+    assert_true(softhv_lapic_ends_idle(l));
 }
 
 static void an_eoi_wakes_for_what_waits(void **state)
@@ -770,6 +783,7 @@ int main(void)
         T(cr8_is_the_class_of_the_task_priority),
         T(lowering_the_priority_wakes_for_what_waits),
         T(a_request_is_seen_below_the_priority),
+        T(who_can_take_no_interrupt_does_not_wait_for_one),
         T(an_eoi_wakes_for_what_waits),
         T(only_level_triggered_interrupts_report_their_eoi),
         T(an_eoi_with_nothing_in_service_does_nothing),

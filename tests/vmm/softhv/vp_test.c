@@ -358,15 +358,114 @@ static void any_request_ends_the_guest_idle_state(void **state)
     rig_interrupt(&r, VECTOR + 8, HV_X64_INTERRUPT_TYPE_FIXED);
     (void)rig_run(&r, 0, HVMSG_X64_IO_PORT_INTERCEPT, &m);
     rig_set64(&r, 0, HV_X64_REGISTER_RIP, HANDLER + 2);
-    uint64_t turns = atomic_load(&rig_vp(&r, 0)->turns);
     rig_start(&t, rig_vp(&r, 0));
-    rig_until_waiting(rig_vp(&r, 0), turns);
+    while (!atomic_load(&rig_vp(&r, 0)->sleeping)) /* at once: nothing behind the read of the MSR is executed */
+        sched_yield();
     rig_interrupt(&r, VECTOR, HV_X64_INTERRUPT_TYPE_FIXED);
     rig_join(&t);
     assert_int_equal(t.result, 0);
     const struct hv_x64_io_port_intercept_message *io = (const void *)t.message.payload;
     assert_int_equal(io->port_number, 0x81);
     assert_int_equal(softhv_lapic_pending(rig_vp(&r, 0)->lapic), 0);
+    rig_fini(&r);
+}
+
+/* mov ecx, HV_MSR_GUEST_IDLE; rdmsr */
+#define READ_IDLE 0x66, 0xb9, 0xf0, 0x00, 0x00, 0x40, 0x0f, 0x32
+
+/* As Linux's further processors wait for a lock before they have enabled theirs. */
+static void no_one_idles_whose_local_apic_refuses_interrupts(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    rig_set64(&r, 0, HV_X64_REGISTER_APIC_SPURIOUS, 0xff);
+    RIG_PUT(&r, CODE, READ_IDLE, 0xe6, 0x81); /* out 0x81, al */
+    (void)rig_run_to_port(&r, 0, 0x81);
+    rig_fini(&r);
+}
+
+/* It came between the read of the MSR and the wait. */
+static void an_nmi_before_the_wait_ends_the_guest_idle_state(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    RIG_PUT(&r, HANDLER, 0xe6, 0x82); /* out 0x82, al */
+    rig_vector(&r, 2, HANDLER);
+    rig_set64(&r, 0, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_IDLE_SUSPEND);
+    rig_interrupt(&r, 0, HV_X64_INTERRUPT_TYPE_NMI);
+    (void)rig_run_to_port(&r, 0, 0x82);
+    rig_fini(&r);
+}
+
+static void an_event_of_the_client_ends_the_guest_idle_state(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    RIG_PUT(&r, HANDLER, 0xe6, 0x82);
+    rig_vector(&r, VECTOR, HANDLER);
+    rig_set64(&r, 0, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_IDLE_SUSPEND);
+    rig_set64(&r, 0, HV_REGISTER_PENDING_INTERRUPTION, 1 | VECTOR << 16); /* pending; an external interrupt */
+    (void)rig_run_to_port(&r, 0, 0x82);
+    rig_fini(&r);
+}
+
+#define BALL       0x5000u /* a byte for each VP: it has the ball */
+#define RALLIES    10000u
+#define APIC_START 0xfee00000u
+#define CODE_OF_1  0x3000u
+
+/* mov byte [ss:BALL + vp], 1; mov dword [300h], fixed VECTOR to all others */
+#define SERVE(vp) 0x36, 0xc6, 0x06, (vp), 0x50, 1, 0x66, 0xc7, 0x06, 0x00, 0x03, VECTOR, 0x40, 0x0c, 0x00
+/* 1: cli; cmp byte [ss:BALL + vp], 0; jne 2f; READ_IDLE; sti; jmp 1b; 2: mov byte [ss:BALL + vp], 0; sti */
+#define AWAIT(vp)                                                                                                      \
+    0xfa, 0x36, 0x80, 0x3e, (vp), 0x50, 0, 0x75, 0x0b, READ_IDLE, 0xfb, 0xeb, 0xec, 0x36, 0xc6, 0x06, (vp), 0x50, 0,   \
+        0xfb
+/* dec ebx; jnz back to the start of what is 15 + 27 + 2 bytes long, this included; out 0x81, al */
+#define COUNT 0x66, 0x4b, 0x75, 0xd2, 0xe6, 0x81
+
+static void player(struct softhv_rig *r, struct rig_runner *t, uint32_t vp, uint64_t rip)
+{
+    rig_set_segment(r, vp, HV_X64_REGISTER_CS, 0, 0, 0x9b);
+    rig_set_segment(r, vp, HV_X64_REGISTER_DS, 0, APIC_START, 0x93);
+    rig_set64(r, vp, HV_X64_REGISTER_RIP, rip);
+    rig_set64(r, vp, HV_X64_REGISTER_RSP, RIG_STACK + 0x100 * vp);
+    rig_set64(r, vp, HV_X64_REGISTER_RBX, RALLIES);
+    rig_set64(r, vp, HV_X64_REGISTER_APIC_SPURIOUS, 0x1ff);
+    rig_set64(r, vp, HV_REGISTER_INTERNAL_ACTIVITY_STATE, 0);
+    rig_start(t, rig_vp(r, vp));
+}
+
+/*
+ * Two VPs pass a ball, as Linux passes a lock: a store, then one interrupt; who waits looks with interrupts off and
+ * then idles. Meanwhile memory comes and goes, for which all have to stop. Each lost wake-up would cost a second.
+ */
+static void no_wake_up_is_lost_between_two_that_idle(void **state)
+{
+    (void)state;
+    struct softhv_rig r;
+    struct rig_runner t[2];
+    rig_init_with(&r, SOFTHV_SYNTH_SUPPORTED);
+    (void)rig_vp_new(&r, 1);
+    RIG_PUT(&r, CODE, SERVE(1), AWAIT(0), COUNT);
+    RIG_PUT(&r, CODE_OF_1, AWAIT(1), SERVE(0), COUNT);
+    RIG_PUT(&r, HANDLER, 0x66, 0xc7, 0x06, 0xb0, 0x00, 0, 0, 0, 0, 0xcf); /* mov dword [b0h], 0: EOI; iret */
+    rig_vector(&r, VECTOR, HANDLER);
+    player(&r, &t[0], 0, CODE);
+    player(&r, &t[1], 1, CODE_OF_1);
+    struct mshv_user_mem_region m = {.size = 0x1000, .guest_pfn = 0x1000, .userspace_addr = (uintptr_t)r.ram};
+    for (unsigned i = 0; i < 200; i++) {
+        m.flags = i % 2 == 0 ? 0 : 1u << MSHV_SET_MEM_BIT_UNMAP;
+        assert_int_equal(softhv_gpa_set_memory(r.p->gpa, &m), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        rig_join(&t[i]);
+        assert_int_equal(t[i].result, 0);
+        assert_int_equal(
+            ((const struct hv_x64_io_port_intercept_message *)(const void *)t[i].message.payload)->port_number, 0x81);
+    }
     rig_fini(&r);
 }
 
@@ -547,6 +646,10 @@ int main(void)
         cmocka_unit_test(a_synthetic_timer_ends_hlt),
         cmocka_unit_test(the_shortest_period_leaves_time_for_work),
         cmocka_unit_test(any_request_ends_the_guest_idle_state),
+        cmocka_unit_test(no_one_idles_whose_local_apic_refuses_interrupts),
+        cmocka_unit_test(an_nmi_before_the_wait_ends_the_guest_idle_state),
+        cmocka_unit_test(an_event_of_the_client_ends_the_guest_idle_state),
+        cmocka_unit_test(no_wake_up_is_lost_between_two_that_idle),
         cmocka_unit_test(writing_the_hypercall_page_faults),
         cmocka_unit_test(a_stack_in_the_hypercall_page_is_fatal),
         cmocka_unit_test(creation_knows_the_flags_of_its_kernel),

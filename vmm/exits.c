@@ -9,8 +9,14 @@
 
 /* ---- Registers ---- */
 
-/* Also a way out for guests that make a monitor fail: the VM ends, with a text. */
+/* A request to the hypervisor failed: the VM ends, with a text. */
 static void give_up(struct vcpu *v, const struct err *err)
+{
+    vm_stop_with(v->vm, VM_END_HOST, err);
+}
+
+/* The executor does not complete what the guest did: the same, but it is the guest's doing. */
+static void refuse(struct vcpu *v, const struct err *err)
 {
     vm_stop_with(v->vm, VM_END_ERROR, err);
 }
@@ -58,8 +64,10 @@ static void on_memory(struct vcpu *v, const struct mshv_exit *exit)
                 v->index, (unsigned long long)exit->u.memory.gpa.value, (unsigned long long)exit->rip);
         return;
     }
-    if (mshv_vp_get_context(&v->vp, &context, &err) < 0 || emulate_instruction(v->emulate, &context, &fault, &err) < 0)
+    if (mshv_vp_get_context(&v->vp, &context, &err) < 0)
         give_up(v, &err);
+    else if (emulate_instruction(v->emulate, &context, &fault, &err) < 0)
+        refuse(v, &err);
     else
         settle(v, &context, &fault);
 }
@@ -69,9 +77,10 @@ static void on_string_io(struct vcpu *v, const struct mshv_exit *exit)
     struct mshv_vp_context context;
     struct emulate_fault fault;
     struct err err;
-    if (mshv_vp_get_context(&v->vp, &context, &err) < 0 ||
-        emulate_string_io(v->emulate, exit, &context, &fault, &err) < 0)
+    if (mshv_vp_get_context(&v->vp, &context, &err) < 0)
         give_up(v, &err);
+    else if (emulate_string_io(v->emulate, exit, &context, &fault, &err) < 0)
+        refuse(v, &err);
     else
         settle(v, &context, &fault);
 }

@@ -80,6 +80,7 @@ static int say_end(const struct run_report *r)
         return RUN_EXIT_RESET;
     case VM_END_TRIPLE_FAULT: fprintf(err, "caisson run: %s\n", r->why); return RUN_EXIT_TRIPLE_FAULT;
     case VM_END_DEBUG_EXIT: return r->exit_code;
+    case VM_END_HOST: fprintf(err, "caisson run: the host failed: %s\n", r->why); return RUN_EXIT_HOST;
     default: fprintf(err, "caisson run: the guest was stopped: %s\n", r->why); return RUN_EXIT_UNSERVED;
     }
 }

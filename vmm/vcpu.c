@@ -71,7 +71,7 @@ static void run_once(struct vcpu *v)
         return;
     }
     if (code < 0) {
-        vm_stop_with(v->vm, VM_END_ERROR, &err);
+        vm_stop_with(v->vm, VM_END_HOST, &err);
         return;
     }
     count(&v->counts.exits[exit.kind]);

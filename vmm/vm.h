@@ -39,7 +39,8 @@ enum vm_end {
     VM_END_RESET,        /* the guest asked for a reset */
     VM_END_TRIPLE_FAULT, /* a processor shut down */
     VM_END_DEBUG_EXIT,   /* the guest wrote to the port that tests end with; see exit_code */
-    VM_END_ERROR         /* the guest or the host did what cannot be served */
+    VM_END_ERROR,        /* the guest did what cannot be served */
+    VM_END_HOST          /* the host or the hypervisor failed */
 };
 
 /* Where a serial port's output goes, on the thread of the VP that wrote it, and who hears of room for input. */

@@ -290,7 +290,7 @@ static unsigned fail_each(const struct mshv_exit *exit)
         bool reached = r->calls >= r->fail_at;
         r->fail_at = 0;
         if (reached)
-            expect_end(r, VM_END_ERROR, "; ");
+            expect_end(r, VM_END_HOST, "; ");
         else
             assert_false(vm_is_stopping(&r->vm));
         rig_end(r);
@@ -323,7 +323,7 @@ static void the_event_for_a_fault_may_fail(void **state)
     r->fail_at = r->calls + 3; /* after the registers were read and written */
     r->fail_with = EIO;
     HANDLE(r, .kind = MSHV_EXIT_MEMORY, .access = HV_INTERCEPT_ACCESS_READ);
-    expect_end(r, VM_END_ERROR, "; ");
+    expect_end(r, VM_END_HOST, "; ");
 }
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -208,6 +208,15 @@ static void what_cannot_be_served(void **state)
     expect_text(r, "the guest was stopped: no such mode\n");
 }
 
+static void what_the_host_failed_at(void **state)
+{
+    struct rig *r = *state;
+    r->report.end = VM_END_HOST;
+    r->report.why = "cannot run a VP";
+    expect(r, RUN_EXIT_HOST);
+    expect_text(r, "caisson run: the host failed: cannot run a VP\n");
+}
+
 static void the_debug_exit_is_the_guests_code_and_says_nothing(void **state)
 {
     struct rig *r = *state;
@@ -359,6 +368,7 @@ int main(void)
         CASE(reset),
         CASE(triple_fault),
         CASE(what_cannot_be_served),
+        CASE(what_the_host_failed_at),
         CASE(the_debug_exit_is_the_guests_code_and_says_nothing),
         CASE(a_panic_explains_the_reset_that_follows),
         CASE(a_panic_alone_is_said_once),

@@ -420,7 +420,7 @@ static void each_request_of_running_may_fail(void **state)
         r->fail_with = EIO;
         enum vm_end end = vm_rig_run(r);
         bool reached = r->calls >= r->fail_at;
-        if (end == VM_END_ERROR) {
+        if (end == VM_END_HOST) {
             assert_non_null(strstr(r->vm.why, "run a VP"));
             failed++;
         } else {

@@ -236,6 +236,7 @@ static void say_end(struct pod *p, struct text *t)
     case VM_END_RESET: text_add(t, "the guest reset itself"); break;
     case VM_END_TRIPLE_FAULT: text_add(t, "the guest ended, %s,", p->vm.why); break;
     case VM_END_DEBUG_EXIT: text_add(t, "the guest ended itself with code %u", p->vm.exit_code); break;
+    case VM_END_HOST: text_add(t, "the host failed (%s)", p->vm.why); break;
     default: text_add(t, "the guest was stopped (%s)", p->vm.why[0] != '\0' ? p->vm.why : "no reason"); break;
     }
     say_reached(p, t);

@@ -102,7 +102,7 @@ class Life:
     def process(self, victim):
         if victim == "container":
             return self.runtime.state(self.name)["pid"]
-        with open(os.path.join(self.runtime.root, self.sandbox(), "pod.json"), encoding="utf-8") as f:
+        with open(os.path.join(self.runtime.root, self.sandbox(), "pod.pid"), encoding="utf-8") as f:
             return json.load(f)["pid"]
 
     def sandbox(self):

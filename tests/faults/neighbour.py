@@ -52,7 +52,7 @@ class Neighbour:
                 return
 
     def pod(self):
-        with open(os.path.join(self.runtime.root, self.name, "pod.json"), encoding="utf-8") as f:
+        with open(os.path.join(self.runtime.root, self.name, "pod.pid"), encoding="utf-8") as f:
             return json.load(f)["pid"]
 
     def identity(self):

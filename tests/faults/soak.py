@@ -229,7 +229,7 @@ class SoakWorld(PodWorld):
         """Words -> pid of what is there all the time."""
         found = {}
         if "member" in self.kinds:
-            with open(os.path.join(self.runtime.root, self.sandbox, "pod.json"), encoding="utf-8") as f:
+            with open(os.path.join(self.runtime.root, self.sandbox, "pod.pid"), encoding="utf-8") as f:
                 found["pod that stays"] = json.load(f)["pid"]
             found["its container's process"] = self.runtime.state(self.sandbox)["pid"]
         if self.shim:

@@ -645,10 +645,11 @@ void fake_agent_await(struct fake_agent *f, const char *line)
     } while (strncmp(heard, line, strlen(line)) != 0);
 }
 
+/* name: with a slash, or what stands behind the folder's name. */
 static void remove_file(const char *folder, const char *name)
 {
     char path[128];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    (void)snprintf(path, sizeof(path), "%s%s", folder, name);
     (void)unlink(path);
 }
 
@@ -658,8 +659,9 @@ void fake_agent_stop(struct fake_agent *f)
     (void)!send(f->talk, "end", 3, MSG_NOSIGNAL);
     close(f->talk);
     assert_int_equal(waitpid(f->pid, NULL, 0), f->pid);
-    remove_file(f->folder, "vsock");
-    remove_file(f->folder, "pod.sock");
-    remove_file(f->folder, "pod.json");
+    remove_file(f->folder, "/vsock");
+    remove_file(f->folder, "/pod.sock");
+    remove_file(f->folder, "/pod.json");
     assert_int_equal(rmdir(f->folder), 0);
+    remove_file(f->folder, ".pid");
 }

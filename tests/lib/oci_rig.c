@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,7 +92,7 @@ void oci_rig_add(struct oci_rig *r, const char *id, bool lives, bool started, bo
     if (lives)
         s.init = oci_rig_process(r);
     if (oci_store_open(&store, r->root, true, NULL) != 0 || oci_entry_create(&store, id, &entry, NULL) != 0 ||
-        oci_state_save(&entry, &s, NULL) != 0)
+        oci_state_save(&entry, &s, NULL) != 0 || mkdirat(entry.fd, "pod", 0700) != 0)
         abort();
     oci_entry_close(&entry);
     oci_store_close(&store);

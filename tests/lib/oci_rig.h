@@ -36,7 +36,7 @@ int oci_rig_run(struct oci_rig *r, int (*command)(const struct cli_io *io, int a
 /* A process that stays until the rig ends, and its description. */
 struct oci_process oci_rig_process(struct oci_rig *r);
 
-/* Remember a container. lives: with a process. */
+/* Remember a container. lives: with a process. Its pod's folder is there and empty. */
 void oci_rig_add(struct oci_rig *r, const char *id, bool lives, bool started, bool paused);
 
 /* Read what is remembered of one. The caller releases it. */

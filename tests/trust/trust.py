@@ -128,7 +128,7 @@ class Configured(Runtime):
 
 class TrustWorld(PodWorld):
     def pod_file(self, name, file):
-        with open(os.path.join(self.runtime.root, name, file), "rb") as f:
+        with open(os.path.join(self.runtime.root, name, "pod", file), "rb") as f:
             return f.read()
 
     def log_of(self, name):

@@ -47,12 +47,7 @@ static json_t *ask_pod(const char *folder)
 static json_t *describe_pod(const char *folder)
 {
     json_t *out = ask_pod(folder);
-    char *path;
-    if (out != NULL || asprintf(&path, "%s/" POD_STATE_NAME, folder) < 0)
-        return out;
-    out = json_load_file(path, 0, NULL);
-    free(path);
-    return out;
+    return out != NULL ? out : oci_pod_read(folder);
 }
 
 static json_t *describe_process(const char *id, const struct oci_process *p)

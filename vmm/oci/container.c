@@ -31,10 +31,8 @@ static int find_pod(struct oci_container *c, struct err *err)
 {
     static const struct err_context context = {.attempted = "find the pod", .what_to_do = "free memory on the host"};
     const char *pod = c->remembered ? c->state.pod : c->entry.id;
-    if (asprintf(&c->pod_folder, "%s/%s", c->store.path, pod) >= 0)
-        return 0;
-    c->pod_folder = NULL;
-    return err_fail(err, -ENOMEM, &context);
+    c->pod_folder = oci_pod_folder(c->store.path, pod);
+    return c->pod_folder != NULL ? 0 : err_fail(err, -ENOMEM, &context);
 }
 
 /* any: a state that is missing or damaged is no error. */

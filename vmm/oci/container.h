@@ -22,7 +22,7 @@ struct oci_container {
     struct oci_entry entry;
     struct oci_state state;
     bool remembered;  /* state.json could be read */
-    char *pod_folder; /* absolute; of the pod, which may be gone */
+    char *pod_folder; /* absolute; of the pod's process (oci_pod_folder), which may be gone */
 };
 
 /*

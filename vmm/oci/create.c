@@ -220,8 +220,7 @@ static int fill_state(struct creation *k, struct err *err)
     if (!good)
         return err_fail(err, -ENOMEM, &context);
     free(k->c.pod_folder);
-    if (asprintf(&k->c.pod_folder, "%s/%s", k->c.store.path, s->pod) < 0)
-        k->c.pod_folder = NULL;
+    k->c.pod_folder = oci_pod_folder(k->c.store.path, s->pod);
     k->c.remembered = k->c.pod_folder != NULL;
     return k->c.remembered ? 0 : err_fail(err, -ENOMEM, &context);
 }

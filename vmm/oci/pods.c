@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 #include "vmm/pod/net.h"
 #include "vmm/pod/pod.h"
 
+#define POD_FOLDER                  "pod"
+#define PROCESS_SUFFIX              ".pid" /* behind the folder's name */
 #define SEED_BYTES                  64
 #define CGROUP_REMOVE_MS            5000u
 #define KILL_WAIT_MS                10000u
@@ -141,20 +144,46 @@ void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *conf
     add_disk(&out->io, &plan->disk);
 }
 
+char *oci_pod_folder(const char *root, const char *pod)
+{
+    char *folder;
+    return asprintf(&folder, "%s/%s/" POD_FOLDER, root, pod) < 0 ? NULL : folder;
+}
+
+static char *process_file(const char *folder)
+{
+    char *path;
+    return asprintf(&path, "%s" PROCESS_SUFFIX, folder) < 0 ? NULL : path;
+}
+
+static int make_folder(const char *folder, struct err *err)
+{
+    const struct err_context context = {
+        .attempted = "make the pod's folder", .on_what = folder, .what_to_do = "look at the file system of --root"};
+    return mkdir(folder, 0700) == 0 || errno == EEXIST ? 0 : err_fail(err, -errno, &context);
+}
+
 static int spawn(const struct cli_io *io, const char *folder, int lock, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, const struct pod_net *net,
                  struct err *err)
 {
+    static const struct err_context context = {.attempted = "start the pod", .what_to_do = "free memory on the host"};
     struct pod_config cfg;
     pid_t pid;
+    char *named = process_file(folder);
+    if (named == NULL)
+        return err_fail(err, -ENOMEM, &context);
     oci_pod_describe(plan, config, &cfg);
     cfg.folder = folder;
+    cfg.process_file = named;
     cfg.lock_fd = lock;
     cfg.enter = oci_pod_cgroup_enter;
     cfg.enter_ctx = cgroup;
     cfg.log_level = io->global != NULL && io->global->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     add_nets(&cfg.io, net);
-    return pod_spawn(io, &cfg, &pid, err);
+    int code = pod_spawn(io, &cfg, &pid, err);
+    free(named);
+    return code;
 }
 
 /* The guest's clock and random numbers: it has no better source of either. */
@@ -208,7 +237,8 @@ int oci_pod_make(const struct cli_io *io, const char *folder, int lock, const st
                  struct err *err)
 {
     struct pod_net net;
-    int code = attach_network(io, plan, &net, err);
+    int code = make_folder(folder, err);
+    code = code != 0 ? code : attach_network(io, plan, &net, err);
     if (code != 0)
         return code;
     code = spawn(io, folder, lock, plan, config, cgroup, &net, err);
@@ -229,17 +259,31 @@ int oci_pod_open_log(const char *folder)
     char *path = NULL;
     if (asprintf(&path, "%s/%s", folder, POD_LOG_NAME) < 0)
         return -1;
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     free(path);
     return fd;
 }
 
-static json_t *read_pod(const char *folder)
+/* A small regular file; a FIFO in its place would be waited for, a link would be followed anywhere. */
+static json_t *read_small(const char *path)
 {
-    char *path = NULL;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    char *text = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? malloc(POD_JSON_BYTES) : NULL;
+    ssize_t n = text == NULL ? -1 : read(fd, text, POD_JSON_BYTES);
+    if (fd >= 0)
+        close(fd);
+    json_t *o = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    free(text);
+    return o;
+}
+
+json_t *oci_pod_read(const char *folder)
+{
+    char *path;
     if (asprintf(&path, "%s/%s", folder, POD_STATE_NAME) < 0)
         return NULL;
-    json_t *o = json_load_file(path, 0, NULL);
+    json_t *o = read_small(path);
     free(path);
     return o;
 }
@@ -248,7 +292,7 @@ static int refuse_dead(const char *folder, struct err *err)
 {
     const struct err_context context = {
         .attempted = "reach the pod in", .on_what = folder, .what_to_do = "look at its pod.log and console.log"};
-    json_t *o = read_pod(folder);
+    json_t *o = oci_pod_read(folder);
     const char *why = json_string_value(json_object_get(o, "why"));
     int code = err_fail_because(err, -ENOTCONN, &context, "its process has ended%s%s",
                                 why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
@@ -269,10 +313,12 @@ int oci_pod_dial(const char *folder, struct oci_agent *agent, struct err *err)
     return code;
 }
 
-/* The process that pod.json names. False: there is none, or nobody can tell. */
+/* The pod's process, by the file that it cannot write any more. False: there is none, or nobody can tell. */
 static bool find_process(const char *folder, struct oci_process *p)
 {
-    json_t *o = read_pod(folder);
+    char *path = process_file(folder);
+    json_t *o = path == NULL ? NULL : read_small(path);
+    free(path);
     const json_t *pid = json_object_get(o, "pid"), *start = json_object_get(o, "startTime");
     bool there = json_is_integer(pid) && json_is_integer(start) && json_integer_value(pid) > 1;
     if (there)
@@ -290,7 +336,7 @@ bool oci_pod_lives(const char *folder)
 static int kill_pod(const char *folder, struct err *err)
 {
     const struct err_context context = {
-        .attempted = "end the pod in", .on_what = folder, .what_to_do = "end the process that its pod.json names"};
+        .attempted = "end the pod in", .on_what = folder, .what_to_do = "end the process that pod.pid beside it names"};
     struct oci_process p;
     if (!find_process(folder, &p))
         return 0;

@@ -9,6 +9,7 @@
  * Sources: docs/pod.md; interfaces of vmm/pod/ and vmm/oci/agent.h.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -53,8 +54,23 @@ int oci_pod_cgroup_enter(void *ctx, struct err *err);
 void oci_pod_describe(const struct oci_plan *plan, const struct oci_config *config, struct pod_config *out);
 
 /*
- * Make the pod of a plan: network, process, and what the agent is told first. folder: absolute, of the container that
- * owns the pod; lock: the descriptor that locks it, which the pod's process holds until it can be found. 0 with *agent
+ * A pod has two places. In the folder of the container that owns it is what commands act upon: state.json, the lock,
+ * and pod.pid, which names the pod's process. Below that, in "pod", is what the process writes and listens on. Of the
+ * first it has no descriptor and no name once a guest runs, so a guest that has taken it over cannot make a command,
+ * which is root's, signal somebody else.
+ *
+ * root: of the store; pod: id of that container. The absolute path of the second, the caller's to free, which is the
+ * `folder` of everything below; NULL: no memory.
+ */
+char *oci_pod_folder(const char *root, const char *pod);
+/*
+ * What pod.json says: the words of a process that a guest may have taken over. At most 64 KiB of a regular file; NULL:
+ * there is none, or it is not JSON. The caller releases it (json_decref).
+ */
+json_t *oci_pod_read(const char *folder);
+
+/*
+ * Make the pod of a plan: its folder, network, process, and what the agent is told first. lock: the descriptor that locks it, which the pod's process holds until it can be found. 0 with *agent
  * connected, or a negative errno with *err; then the pod process may be running still, and oci_pod_end is called in any
  * case.
  */

@@ -14,7 +14,7 @@
 
 #include "common/text.h"
 #include "vmm/oci/deadline.h"
-#include "vmm/pod/pod.h"
+#include "vmm/oci/pods.h"
 
 #define LINE_BYTES 128
 #define ERASE      "\r\x1b[K"
@@ -24,16 +24,14 @@
 /* The word that the pod's process has written last, or "". */
 static void read_phase(const char *folder, char *out, size_t size)
 {
-    char *path;
     out[0] = '\0';
-    if (folder == NULL || asprintf(&path, "%s/" POD_STATE_NAME, folder) < 0)
+    if (folder == NULL)
         return;
-    json_t *pod = json_load_file(path, 0, NULL);
+    json_t *pod = oci_pod_read(folder);
     const char *phase = json_string_value(json_object_get(pod, "phase"));
     if (phase != NULL)
         (void)snprintf(out, size, ": %s", phase);
     json_decref(pod);
-    free(path);
 }
 
 /* Shorter than any terminal is wide, so that erasing the line erases all of it. */

@@ -15,6 +15,7 @@
 #include "agent.pb.h"
 #include "common/text.h"
 #include "vmm/console_text.h"
+#include "vmm/oci/pods.h"
 #include "vmm/oci/proxy_parts.h"
 #include "vmm/pod/control.h"
 
@@ -366,12 +367,8 @@ static bool await_pod_end(const struct oci_proxy *p)
 /* Why the pod says it has ended; false if it does not. It quotes the guest, so it is made printable once more. */
 static bool read_reason(const struct oci_proxy *p, char *out, size_t size)
 {
-    char *path;
     const char *why = NULL;
-    if (asprintf(&path, "%s/pod.json", p->cfg->folder) < 0)
-        return false;
-    json_t *pod = json_load_file(path, 0, NULL);
-    free(path);
+    json_t *pod = oci_pod_read(p->cfg->folder);
     json_t *value = json_object_get(pod, "why");
     if (json_is_string(value))
         why = json_string_value(value);

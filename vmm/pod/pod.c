@@ -71,6 +71,7 @@ static int become_pod(struct pod *p, struct err *err)
     p->pid = pod_process_id();
     code = open_logs(p, err);
     code = code != 0 ? code : pod_enter_phase(p, POD_BUILDING, err);
+    code = code != 0 ? code : pod_name_process(p, err);
     /* If the command has been killed, this was the last that held the lock, and now everybody can find us. */
     if (p->cfg->lock_fd > 0)
         close(p->cfg->lock_fd);

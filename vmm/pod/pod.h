@@ -15,6 +15,10 @@
  * the files console.log (what the guest printed), pod.log (what the agent and the pod process said), pod.json (what it
  * is and how far it got) and eventlog.bin (what was measured).
  * When it ends, the files remain and the sockets do not. docs/pod.md says who does what.
+ *
+ * All of these are written by a process that a guest may have taken over, so they are words and no facts for who reads
+ * them. What commands act upon is beside that folder, where the process cannot get once a guest runs: the file that
+ * names it is written before anything foreign is read.
  */
 #ifndef CAISSON_VMM_POD_POD_H
 #define CAISSON_VMM_POD_POD_H
@@ -61,7 +65,8 @@ struct pod_config {
     unsigned ready_seconds;                   /* until the agent listens; 0: POD_READY_SECONDS */
     int (*enter)(void *ctx, struct err *err); /* called in the new process before anything is built; NULL: nothing */
     void *enter_ctx;
-    int lock_fd;   /* kept open in the new process until pod.json names it: who waits for it finds that; 0: none */
+    const char *process_file; /* absolute, outside of folder: gets the process's number and start time; NULL: none */
+    int lock_fd;   /* kept open in the new process until process_file names it: who waits for it finds that; 0: none */
     int log_level; /* enum log_level, for pod.log */
     struct pod_trust_config trust;
 };

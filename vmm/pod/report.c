@@ -176,6 +176,40 @@ static int keep_state(struct pod *p)
     return s.code;
 }
 
+/* New, then renamed: who finds it finds all of it. */
+static int write_process(const struct pod *p, const char *temporary)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "{\"pid\": %ld, \"startTime\": %llu}\n", (long)p->pid,
+                     (unsigned long long)p->process_start);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int code = write_whole(fd, text, (size_t)n);
+    if (close(fd) < 0 && code == 0)
+        code = -errno;
+    if (code == 0 && rename(temporary, p->cfg->process_file) < 0)
+        code = -errno;
+    if (code < 0)
+        (void)unlink(temporary);
+    return code;
+}
+
+int pod_name_process(struct pod *p, struct err *err)
+{
+    const struct err_context context = {.attempted = "write",
+                                        .on_what = p->cfg->process_file,
+                                        .what_to_do = "make room in the file system of its folder"};
+    char *temporary;
+    if (p->cfg->process_file == NULL)
+        return 0;
+    if (asprintf(&temporary, "%s.new", p->cfg->process_file) < 0)
+        return err_fail(err, -ENOMEM, &context);
+    int code = write_process(p, temporary);
+    free(temporary);
+    return code < 0 ? err_fail(err, code, &context) : 0;
+}
+
 int pod_enter_phase(struct pod *p, enum pod_phase phase, struct err *err)
 {
     static const struct err_context context = {.attempted = "write",

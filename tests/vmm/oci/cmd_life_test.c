@@ -153,7 +153,7 @@ static void delete_ends_a_pod_process_that_does_not_answer(void **state)
     char path[128];
     oci_rig_add(r, "web", false, true, false);
     struct oci_process p = oci_rig_process(r);
-    snprintf(path, sizeof(path), "%s/web/pod.json", r->root);
+    snprintf(path, sizeof(path), "%s/web/pod.pid", r->root);
     FILE *f = fopen(path, "w");
     fprintf(f, "{\"pid\":%ld,\"startTime\":%llu}", (long)p.pid, (unsigned long long)p.start);
     fclose(f);
@@ -168,7 +168,7 @@ static void delete_spares_a_process_that_got_the_pods_number(void **state)
     char path[128];
     oci_rig_add(r, "web", false, true, false);
     struct oci_process p = oci_rig_process(r);
-    snprintf(path, sizeof(path), "%s/web/pod.json", r->root);
+    snprintf(path, sizeof(path), "%s/web/pod.pid", r->root);
     FILE *f = fopen(path, "w");
     fprintf(f, "{\"pid\":%ld,\"startTime\":%llu}", (long)p.pid, (unsigned long long)p.start - 1);
     fclose(f);

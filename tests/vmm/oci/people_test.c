@@ -16,11 +16,11 @@
 #include "tests/lib/fake_agent.h"
 #include "tests/lib/oci_rig.h"
 
-/* A file in a container's folder. */
+/* A file in the folder of a container's pod. */
 static void put(const struct oci_rig *r, const char *id, const char *name, const char *text)
 {
     char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s/%s", r->root, id, name);
+    (void)snprintf(path, sizeof(path), "%s/%s/pod/%s", r->root, id, name);
     FILE *out = fopen(path, "w");
     assert_non_null(out);
     assert_true(fputs(text, out) >= 0);
@@ -142,11 +142,11 @@ static void inspect_asks_a_pod_that_runs(void **state)
     fake_agent_start(&f, &(struct fake_agent_config){0});
     oci_rig_add(r, "c1", true, true, false);
     assert_int_equal(oci_rig_load(r, "c1", &s), 0);
-    (void)snprintf(text, sizeof(text), "{\"pid\":%d,\"startTime\":%llu,\"phase\":\"booting\"}", (int)s.init.pid,
+    (void)snprintf(text, sizeof(text), "{\"pid\":%d,\"startTime\":%llu}", (int)s.init.pid,
                    (unsigned long long)s.init.start);
-    put(r, "c1", "pod.json", text);
+    put(r, "c1", "../pod.pid", text);
     oci_state_release(&s);
-    (void)snprintf(path, sizeof(path), "%s/c1/pod.sock", r->root);
+    (void)snprintf(path, sizeof(path), "%s/c1/pod/pod.sock", r->root);
     (void)snprintf(text, sizeof(text), "%s/pod.sock", f.folder);
     assert_int_equal(symlink(text, path), 0);
     expect_success(r, oci_rig_run(r, oci_inspect_main, "inspect c1"));
@@ -161,7 +161,7 @@ static void inspect_asks_a_pod_that_runs(void **state)
 static void link_agent(const struct oci_rig *r, const char *id, const struct fake_agent *f)
 {
     char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s/vsock", r->root, id);
+    (void)snprintf(path, sizeof(path), "%s/%s/pod/vsock", r->root, id);
     assert_int_equal(symlink(f->vsock, path), 0);
 }
 

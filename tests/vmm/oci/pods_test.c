@@ -11,29 +11,33 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/fake_agent.h"
 #include "vmm/oci/pods.h"
 
-/* Write what a pod process says of itself. */
-static void write_pod(const struct fake_agent *f, const char *text)
+#define SAYS  "/pod.json" /* what a pod's process says of itself */
+#define NAMES ".pid"      /* beside its folder: what commands believe */
+
+static void write_file(const struct fake_agent *f, const char *name, const char *text)
 {
     char path[128];
-    (void)snprintf(path, sizeof(path), "%s/pod.json", f->folder);
+    (void)snprintf(path, sizeof(path), "%s%s", f->folder, name);
     FILE *out = fopen(path, "w");
     assert_non_null(out);
     assert_true(fputs(text, out) >= 0);
     assert_int_equal(fclose(out), 0);
 }
 
-static void write_process(const struct fake_agent *f, const struct oci_process *p)
+static void write_process(const struct fake_agent *f, const char *name, const struct oci_process *p)
 {
     char text[128];
     (void)snprintf(text, sizeof(text), "{\"pid\":%ld,\"startTime\":%llu,\"why\":\"it panicked\"}", (long)p->pid,
                    (unsigned long long)p->start);
-    write_pod(f, text);
+    write_file(f, name, text);
 }
 
 /* A process that does nothing, and its description. */
@@ -43,6 +47,7 @@ static struct oci_process fork_process(void)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)pause();
         _exit(0);
     }
@@ -61,7 +66,7 @@ static void start(struct fake_agent *f, const struct fake_agent_config *cfg)
     struct oci_process p;
     fake_agent_start(f, cfg);
     assert_int_equal(oci_process_find(f->pid, &p), 0);
-    write_process(f, &p);
+    write_process(f, NAMES, &p);
 }
 
 /* ---- One that runs ---- */
@@ -86,7 +91,8 @@ static void a_pod_that_has_ended_says_why(void **state)
     struct oci_agent agent;
     struct err err;
     start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
-    write_process(&f, &(struct oci_process){.pid = f.pid, .start = 1});
+    write_process(&f, NAMES, &(struct oci_process){.pid = f.pid, .start = 1});
+    write_process(&f, SAYS, &(struct oci_process){.pid = f.pid, .start = 1});
     assert_false(oci_pod_lives(f.folder));
     assert_int_equal(oci_pod_dial(f.folder, &agent, &err), -ENOTCONN);
     assert_non_null(strstr(err.text, "its process has ended: it panicked"));
@@ -107,7 +113,7 @@ static void what_names_no_process_names_no_pod(void **state)
     struct err err;
     start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        write_pod(&f, texts[i]);
+        write_file(&f, NAMES, texts[i]);
         assert_false(oci_pod_lives(f.folder));
     }
     assert_int_equal(oci_pod_end("/no/such/folder", &err), 0);
@@ -132,7 +138,7 @@ static void a_pod_that_does_not_answer_is_killed(void **state)
     struct err err;
     struct oci_process pod = fork_process();
     start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
-    write_process(&f, &pod);
+    write_process(&f, NAMES, &pod);
     unlink_control(&f);
     assert_int_equal(oci_pod_end(f.folder, &err), 0);
     assert_false(oci_process_lives(&pod));
@@ -147,11 +153,45 @@ static void who_has_the_number_of_a_pod_now_is_left_alone(void **state)
     struct err err;
     struct oci_process other = fork_process();
     start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
-    write_process(&f, &(struct oci_process){.pid = other.pid, .start = other.start - 1});
+    write_process(&f, NAMES, &(struct oci_process){.pid = other.pid, .start = other.start - 1});
     unlink_control(&f);
     assert_int_equal(oci_pod_end(f.folder, &err), 0);
     assert_true(oci_process_lives(&other));
     end_process(&other);
+    fake_agent_stop(&f);
+}
+
+static void what_a_pod_says_of_its_process_counts_for_nothing(void **state)
+{
+    (void)state;
+    struct fake_agent f;
+    struct err err;
+    struct oci_process pod = fork_process(), other = fork_process();
+    start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
+    write_process(&f, NAMES, &pod);
+    write_process(&f, SAYS, &other);
+    unlink_control(&f);
+    assert_int_equal(oci_pod_end(f.folder, &err), 0);
+    assert_true(oci_process_lives(&other));
+    assert_false(oci_process_lives(&pod));
+    end_process(&other);
+    end_process(&pod);
+    fake_agent_stop(&f);
+}
+
+static void what_is_no_file_says_nothing_and_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct fake_agent f;
+    char path[128], target[128];
+    start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
+    (void)snprintf(path, sizeof(path), "%s" SAYS, f.folder);
+    (void)snprintf(target, sizeof(target), "%s" NAMES, f.folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(oci_pod_read(f.folder));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(target, path), 0);
+    assert_null(oci_pod_read(f.folder));
     fake_agent_stop(&f);
 }
 
@@ -191,6 +231,8 @@ int main(void)
         cmocka_unit_test(what_names_no_process_names_no_pod),
         cmocka_unit_test(a_pod_that_does_not_answer_is_killed),
         cmocka_unit_test(who_has_the_number_of_a_pod_now_is_left_alone),
+        cmocka_unit_test(what_a_pod_says_of_its_process_counts_for_nothing),
+        cmocka_unit_test(what_is_no_file_says_nothing_and_is_not_waited_for),
         cmocka_unit_test(exports_that_the_pod_refuses_are_the_callers_error),
         cmocka_unit_test(without_a_cgroup_there_is_nothing_to_join_or_remove),
     };

@@ -388,6 +388,14 @@ static void a_socket_that_is_there_already_is_not_taken_over(void **state)
     assert_int_equal(unlinkat(r->folder, POD_SOCKET_NAME, 0), 0);
 }
 
+static void a_pod_that_cannot_be_named_does_not_start(void **state)
+{
+    struct rig *r = *state;
+    r->cfg.process_file = "/nonexistent/pod.pid";
+    assert_int_equal(spawn_kernel(r, kernel_off, kernel_off_end), -ENOENT);
+    assert_non_null(strstr(r->err.text, "cannot write /nonexistent/pod.pid"));
+}
+
 /* ---- While it boots ---- */
 
 /* Another process makes the pod, and waits. */
@@ -495,8 +503,11 @@ static int kill_the_maker(void *ctx, struct err *err)
 static void a_lock_that_its_killed_maker_held_is_free_when_the_pod_can_be_found(void **state)
 {
     struct rig *r = *state;
+    char named[80];
     int status, ready[2];
     char y;
+    (void)snprintf(named, sizeof(named), "%s.pid", r->path);
+    r->cfg.process_file = named;
     write_kernel(r->kernel, kernel_off, kernel_off_end);
     int waiting = open(r->kernel, O_RDONLY | O_CLOEXEC);
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
@@ -510,7 +521,8 @@ static void a_lock_that_its_killed_maker_held_is_free_when_the_pod_can_be_found(
     }
     assert_int_equal(read(ready[0], &y, 1), 1);
     assert_int_equal(flock(waiting, LOCK_EX), 0);
-    assert_true(file_has(r, POD_STATE_NAME, "\"pid\": "));
+    assert_true(file_has(r, named, "\"pid\": ") && file_has(r, named, "\"startTime\": "));
+    assert_int_equal(unlink(named), 0);
     assert_int_equal(waitpid(maker, &status, 0), maker);
     assert_true(WIFSIGNALED(status));
     assert_true(waitpid(-1, &status, 0) > 0); /* the pod */
@@ -662,6 +674,7 @@ int main(void)
         CASE(a_missing_folder_is_reported),
         CASE(what_fails_first_in_the_new_process_is_reported),
         CASE(a_socket_that_is_there_already_is_not_taken_over),
+        CASE(a_pod_that_cannot_be_named_does_not_start),
         CASE(a_pod_that_boots_can_be_asked_and_stopped),
         CASE(a_signal_ends_a_pod_that_boots),
         CASE(a_pod_whose_maker_dies_before_it_is_ready_ends),

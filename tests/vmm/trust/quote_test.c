@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `caisson quote` and the files that it gets. The pod's process is a thread here that answers one request on the
- * control socket of a container's folder.
+ * control socket of a container's pod.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,7 +169,7 @@ static int ask(struct oci_rig *r, struct pod *p, const char *words)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char line[400];
     oci_rig_add(r, "a", true, true, false);
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/a/" POD_SOCKET_NAME, r->root);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/a/pod/" POD_SOCKET_NAME, r->root);
     p->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(p->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(p->listener, 1), 0);

@@ -57,9 +57,9 @@ static void add_pod(struct rig *t)
     assert_int_equal(oci_process_find(getpid(), &self), 0);
     oci_rig_add(t->r, "a", true, true, false);
     (void)snprintf(text, sizeof(text), "{\"pid\":%d,\"startTime\":%llu}", self.pid, (unsigned long long)self.start);
-    save(t, "a/pod.json", text, strlen(text));
+    save(t, "a/pod.pid", text, strlen(text));
     fake_agent_start(&t->agent, &t->config);
-    path_of(t, "a/vsock", path);
+    path_of(t, "a/pod/vsock", path);
     assert_int_equal(symlink(t->agent.vsock, path), 0);
 }
 

@@ -475,8 +475,8 @@ test-faults: $(OUT)/caisson $(OUT)/fault-inject $(OUT)/run/guest $(OUT)/faults/g
 	@sed -n '/^| scenario/,/^| all/p' $(OUT)/faults/tests/faults/faults_test.log
 # The longest first, as two run at a time.
 trust-tests := tests/trust/verity_test $(filter-out %/verity_test,$(sort $(wildcard tests/trust/*_test)))
-test-trust: $(OUT)/caisson $(OUT)/trust-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
-	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
+test-trust: $(OUT)/caisson $(OUT)/trust-tool $(OUT)/io-tool ## run tests/trust: evidence, policies and verified images, judged by tools of others
+	@CAISSON=$(OUT)/caisson TRUST_TOOL=$(OUT)/trust-tool IO_TOOL=$(OUT)/io-tool BUILD=$(BUILD) TEST_TIMEOUT=900 TEST_GRACE=60 scripts/run-tests trust $(OUT)/trust $(call chosen,$(trust-tests))
 fuzz-replay: $(patsubst %.c,$(OUT)/asan/%,$(call chosen,$(fuzzers))) ## run every fuzzer's corpus once, with ASan and UBSan, then changed inputs for FUZZ_SECONDS (0)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay $(OUT)/asan $^
 fuzz-build: $(patsubst %.c,$(OUT)/fuzz/%,$(call chosen,$(fuzzers))) ## build the fuzzers with clang and libFuzzer, in build/<config>/fuzz/tests/fuzz/

@@ -48,7 +48,7 @@ enum trust_pcr {
     TRUST_PCR_CMDLINE = 8,     /* the kernel's command line */
     TRUST_PCR_KERNEL = 9,      /* kernel and ramdisks */
     TRUST_PCR_IMAGES = 13,     /* disks: root hashes of dm-verity */
-    TRUST_PCR_CONTAINERS = 14, /* the agent's key, then each container */
+    TRUST_PCR_CONTAINERS = 14, /* each container, and once the agent's key */
     TRUST_PCR_EXECS = 15,      /* each process executed in one */
 };
 /* Those eight, as a bit mask: what a quote covers. */

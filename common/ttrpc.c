@@ -285,6 +285,7 @@ static const struct pair pairs[] = {
     {ENOMEM, TTRPC_RESOURCE_EXHAUSTED},
     {EMSGSIZE, TTRPC_RESOURCE_EXHAUSTED},
     {EBUSY, TTRPC_FAILED_PRECONDITION},
+    {ENOKEY, TTRPC_FAILED_PRECONDITION},
     {EINTR, TTRPC_ABORTED},
     {ERANGE, TTRPC_OUT_OF_RANGE},
     {ENOSYS, TTRPC_UNIMPLEMENTED},
@@ -292,6 +293,7 @@ static const struct pair pairs[] = {
     {EPROTO, TTRPC_INTERNAL},
     {ECONNREFUSED, TTRPC_UNAVAILABLE},
     {EPIPE, TTRPC_UNAVAILABLE},
+    {EAGAIN, TTRPC_UNAVAILABLE},
 };
 
 enum ttrpc_code ttrpc_code_of(int error)

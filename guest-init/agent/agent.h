@@ -85,7 +85,6 @@ struct agent_ops {
     int (*new_pid_ns)(void *context, pid_t *pause, int *pid_ns); /* with a process that keeps it; 0 or -errno */
     int (*pid_ns_of)(void *context, pid_t pid);                  /* a descriptor or -errno */
     void (*sync)(void *context);                                 /* sync(2) */
-    void (*stand_back)(void *context, bool on);                  /* run only when nobody else wants to */
     uint64_t (*oom_kills)(void *context);                        /* of the whole guest so far */
     const char *copy_roots[3];                                   /* where CopyFile may write; NULL ends them */
     const char *sys;                                             /* where sysfs is */

@@ -74,13 +74,26 @@ void calls_get_evidence(struct agent *a, struct call *c, const void *request)
     pb_release(trust_Evidence_fields, &evidence);
 }
 
-/* Containers must not keep agent and host busy with signatures. */
+/* Containers must not keep agent and host busy. */
+static bool has_turn(struct agent *a, struct call *c)
+{
+    if (!CONFIG_MEASURE || agent_trust_take_turn(a))
+        return true;
+    call_fail(c, TTRPC_RESOURCE_EXHAUSTED,
+              "containers of this pod have asked for much evidence; try again in a second");
+    return false;
+}
+
+/* A key that is there costs nothing; one that the host does not take would be told again and again. */
+static void get_agent_key_in_turn(struct agent *a, struct call *c, const void *request)
+{
+    if (a->trust.has_key || has_turn(a, c))
+        calls_get_agent_key(a, c, request);
+}
+
 static void get_evidence_in_turn(struct agent *a, struct call *c, const void *request)
 {
-    if (CONFIG_MEASURE && !agent_trust_take_turn(a))
-        call_fail(c, TTRPC_RESOURCE_EXHAUSTED,
-                  "containers of this pod have asked for much evidence; try again in a second");
-    else
+    if (has_turn(a, c))
         calls_get_evidence(a, c, request);
 }
 
@@ -118,7 +131,7 @@ void calls_put_secret(struct agent *a, struct call *c, const void *request)
 
 const struct agent_method agent_trust_methods[] = {
     {"trust.Trust", "GetAgentKey", google_protobuf_Empty_fields, sizeof(google_protobuf_Empty), SMALL,
-     calls_get_agent_key},
+     get_agent_key_in_turn},
     {"trust.Trust", "GetEvidence", trust_EvidenceRequest_fields, sizeof(trust_EvidenceRequest), SMALL,
      get_evidence_in_turn},
 };

@@ -102,6 +102,8 @@ static void creation_ended(struct agent_container *c, int result, struct err *er
 {
     if (CONFIG_MEASURE && result == 0)
         result = agent_trust_measure_container(c->agent, &c->description, err);
+    if (CONFIG_MEASURE)
+        agent_trust_put_key_off(c->agent);
     if (result == 0) {
         c->state = AGENT_CREATED;
         agent_say(c->agent, "info container %s: created", c->id);
@@ -383,8 +385,6 @@ void agent_container_create(struct agent *a, struct call *call, const grpc_Creat
     call_keep(call, &c->creating);
     watch_memory(c);
     watch_sync(c);
-    if (CONFIG_MEASURE)
-        agent_trust_prepare_key(a);
 }
 
 void agent_container_start(struct agent_container *c, struct call *call)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/random.h>
-#include <linux/sched/types.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,14 +119,6 @@ static uint64_t oom_kills(void *context)
     return kills;
 }
 
-/* What does not work costs time and nothing else. */
-static void stand_back(void *context, bool on)
-{
-    const struct sched_attr attr = {.size = SCHED_ATTR_SIZE_VER0, .sched_policy = on ? SCHED_IDLE : SCHED_NORMAL};
-    (void)context;
-    (void)sys_sched_setattr(0, &attr);
-}
-
 static void sync_all(void *context)
 {
     (void)context;
@@ -203,7 +194,6 @@ const struct agent_ops agent_ops_guest = {
     .new_pid_ns = new_pid_ns,
     .pid_ns_of = pid_ns_of,
     .sync = sync_all,
-    .stand_back = stand_back,
     .oom_kills = oom_kills,
     .copy_roots = {"/run/caisson", "/run/kata-containers", NULL},
     .sys = "/sys",

@@ -14,6 +14,7 @@
 #include "common/crypto/digest.h"
 #include "guest-init/agent/agent.h"
 #include "guest-init/agent/calls.h"
+#include "guest-init/agent/containers.h"
 #include "guest-init/agent/policy.h"
 #include "policy/launch/describe.h"
 #include "trust.pb.h"
@@ -41,9 +42,32 @@ static int extend(struct agent *a, trust_ExtendKind kind, const void *data, size
     return result;
 }
 
+/* ---- The key ---- */
+
+static bool is_creating(const struct agent *a)
+{
+    const struct agent_container *c = a->containers;
+    while (c != NULL && c->state != AGENT_CREATING)
+        c = c->next;
+    return c != NULL;
+}
+
+/* What fails here fails again, and is told, when the key is needed. */
 static void on_key_timer(void *context)
 {
-    agent_trust_prepare_key(context);
+    struct agent *a = context;
+    struct err err;
+    err_clear(&err);
+    if (is_creating(a))
+        agent_trust_put_key_off(a);
+    else
+        (void)agent_trust_have_key(a, &err);
+}
+
+void agent_trust_put_key_off(struct agent *a)
+{
+    if (a->trust.measuring && !a->trust.has_key)
+        reactor_timer_set(&a->loop, &a->trust.key_timer, TRUST_KEY_MS);
 }
 
 void agent_trust_begin(struct agent *a, const struct trust_channel_ops *host)
@@ -53,40 +77,31 @@ void agent_trust_begin(struct agent *a, const struct trust_channel_ops *host)
     t->measuring = true;
     t->key_timer.fire = on_key_timer;
     t->key_timer.context = a;
-    reactor_timer_set(&a->loop, &t->key_timer, TRUST_KEY_MS);
+    agent_trust_put_key_off(a);
 }
 
-int agent_trust_have_key(struct agent *a, struct err *err)
+static int make_key(struct agent_trust *t, struct err *err)
 {
-    struct agent_trust *t = &a->trust;
-    if (t->key != NULL)
-        return 0;
-    int result = key_generate(KEY_P256, &t->key, err);
-    if (result < 0)
-        return result;
-    t->spki_bytes = pubkey_der(key_public(t->key), t->spki);
-    result = extend(a, trust_ExtendKind_AGENT_KEY, t->spki, t->spki_bytes, err);
-    if (result == 0) {
-        agent_say(a, "info the host has measured the agent's key");
-        return 0;
-    }
-    /* Nobody is to see a key that others cannot verify. */
-    key_free(t->key);
-    t->key = NULL;
-    t->spki_bytes = 0;
+    int result = t->key != NULL ? 0 : key_generate(KEY_P256, &t->key, err);
+    if (result == 0)
+        t->spki_bytes = pubkey_der(key_public(t->key), t->spki);
     return result;
 }
 
-/* What fails here fails again, and is told, when the key is needed. */
-void agent_trust_prepare_key(struct agent *a)
+/* One that the host did not take is kept and told again: making others would cost a pod without a key more than one. */
+int agent_trust_have_key(struct agent *a, struct err *err)
 {
-    struct err err;
-    if (!a->trust.measuring || a->trust.key != NULL)
-        return;
-    err_clear(&err);
-    a->ops->stand_back(a->ops->context, true);
-    (void)agent_trust_have_key(a, &err);
-    a->ops->stand_back(a->ops->context, false);
+    struct agent_trust *t = &a->trust;
+    if (t->has_key)
+        return 0;
+    int result = make_key(t, err);
+    result = result < 0 ? result : extend(a, trust_ExtendKind_AGENT_KEY, t->spki, t->spki_bytes, err);
+    if (result < 0)
+        return result;
+    t->has_key = true;
+    reactor_timer_stop(&a->loop, &t->key_timer);
+    agent_say(a, "info the host has measured the agent's key");
+    return 0;
 }
 
 static bool is_same(const pb_bytes_array_t *bytes, const uint8_t *other, size_t n)
@@ -215,8 +230,7 @@ static int measure(struct agent *a, trust_ExtendKind kind, const char *what, str
     struct err why;
     const struct err_context start = {"start the", what, "see the pod's log on the host"};
     err_clear(&why);
-    int result = agent_trust_have_key(a, &why);
-    result = result < 0 ? result : extend(a, kind, d->text, d->length, &why);
+    int result = extend(a, kind, d->text, d->length, &why);
     agent_trust_forget(d);
     return result < 0 ? err_fail_because(err, -EBUSY, &start, "it was not measured: %s", why.text) : 0;
 }

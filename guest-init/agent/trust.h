@@ -1,22 +1,24 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * What the agent does so that others can tell what runs in the pod (docs/trust.md): it has a key that is measured
- * before anything else, has each container and each further process measured before it can run anything, asks the
- * launch policy, if there is one, and takes evidence and secrets to containers.
+ * What the agent does so that others can tell what runs in the pod (docs/trust.md): it has each container and each
+ * further process measured before it can run anything, asks the launch policy, if there is one, has a key that is
+ * measured, and takes evidence and secrets to containers.
  *
  *     trust_channel.h  calls to the host's side          policy.h   what a policy permits
  *     trust_folder.c   what containers see of it         secret.h   secrets
  *     trust_quote.h    the command in containers         calls_trust.c   the service trust.Trust
  *
  * Nothing of this runs unless the kernel's command line has TRUST_WORD; a policy in the ramdisk counts without it, too.
- * Whatever fails before the agent listens keeps it from listening, and without a measured key there is no container: a
- * guest that others rely on either does all of this or runs nothing.
+ * Whatever fails before the agent listens keeps it from listening, and what is not measured does not run: a guest that
+ * others rely on either does all of this or runs nothing.
  *
- * The key costs a multiplication on its curve, which on an emulated processor takes a good part of what a container's
- * mounts take. So the agent answers first, and the key is made beside those mounts, with the processor time that they
- * leave; the container itself is measured when it is ready, before anybody hears that it exists. One whose creation
- * runs hooks is measured before that.
+ * A container is measured when it is ready, before anybody hears that it exists; one whose creation runs hooks is
+ * measured before that. The key costs a multiplication on its curve, which on an emulated processor takes as long as a
+ * container's mounts. So it is made when nobody waits: some time after the last container was created, or at once when
+ * somebody asks for it. Containers may run by then, and reach the host's port as well as the agent does. The host knows
+ * the agent by its connection, which is the first of the pod: nothing else runs in the guest before a container was
+ * measured, and that is done by this connection. If it breaks before the key was told, the pod will have none.
  */
 #ifndef CAISSON_GUEST_INIT_AGENT_TRUST_H
 #define CAISSON_GUEST_INIT_AGENT_TRUST_H
@@ -50,7 +52,7 @@
 #define TRUST_QUOTES_BURST 8u
 #define TRUST_QUOTES_MS    100u
 
-/* A pod that has no container after that time gets its key all the same: the host may want to bind a quote to it. */
+/* So long after the agent's start, and after the last container was created, nobody waits for the processor. */
 #define TRUST_KEY_MS 500u
 
 struct agent;
@@ -60,6 +62,7 @@ struct agent_trust {
     bool measuring;
     struct trust_channel host;
     struct key *key; /* owned; NULL: none yet */
+    bool has_key;    /* one that was measured */
     struct reactor_timer key_timer;
     uint8_t spki[KEY_SPKI_MAX];
     size_t spki_bytes;
@@ -75,11 +78,11 @@ void agent_trust_begin(struct agent *a, const struct trust_channel_ops *host);
 
 /*
  * Have a key that is measured; everything else here that needs it sees to that by itself. 0, at once if there is one,
- * or -errno with *err: there is none, and the next call tries again.
+ * or -errno with *err: there is none, and the next call tells the host again.
  */
 int agent_trust_have_key(struct agent *a, struct err *err);
-/* The same while others work: on a real guest it gets only the processor time that nobody else wants. */
-void agent_trust_prepare_key(struct agent *a);
+/* Somebody waits for something else: the key, unless it is there, has time for TRUST_KEY_MS from now. */
+void agent_trust_put_key_off(struct agent *a);
 
 /*
  * Serve containers on this listening stream socket, which is then the agent's. folder: where the secrets' folder lies,

@@ -3,9 +3,10 @@
  *
  * Fuzz target: what a pod's process hears from a hostile guest on the port of measurements.
  *
- * Input: byte 0 says in what pieces the rest comes (0: all at once), which is the stream of one connection. The pod has
- * no key, so that no signatures are made. Checked: the log only grows, at its end, and replays to its registers; no
- * more is stored than a request may have; the connection is closed when the guest has closed it.
+ * Input: the lower seven bits of byte 0 say in what pieces the rest comes (0: all at once), which is the stream of one
+ * connection; its highest bit that it is not the pod's first. The pod has no key, so that no signatures are made.
+ * Checked: the log only grows, at its end, and replays to its registers; no more is stored than a request may have; only
+ * the first connection tells a key; the connection is closed when the guest has closed it.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* As much as a fresh socket takes in one piece. */
 #define INPUT_MAX 65536u
+#define OTHER     0x80u
 
 static void require(int condition)
 {
@@ -28,14 +30,15 @@ static void require(int condition)
         abort();
 }
 
-static struct trust_conn *connect_guest(struct pod_trust *t, int fd)
+static void connect_guest(struct pod_trust *t, int fd, bool first)
 {
     struct trust_conn *c = calloc(1, sizeof(*c));
     require(c != NULL);
     c->fd = fd;
+    c->first = first;
     c->reader.max = POD_TRUST_FRAME_MAX;
+    t->met = true;
     t->conn[t->conn_count++] = c;
-    return c;
 }
 
 /* The pod's loop, until it has nothing to do; what it answers is read and thrown away. */
@@ -94,9 +97,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t kept = t->log.length < sizeof(first) ? t->log.length : sizeof(first);
     memcpy(first, t->log.bytes, kept);
     require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
-    (void)connect_guest(t, pair[0]);
-    talk(t, pair[1], data + 1, size - 1, data[0] == 0 ? size : data[0]);
+    const bool agent = (data[0] & OTHER) == 0;
+    const size_t piece = data[0] & ~OTHER;
+    connect_guest(t, pair[0], agent);
+    talk(t, pair[1], data + 1, size - 1, piece == 0 ? size : piece);
     check_log(t, first, kept);
+    require(agent || t->agent_key_bytes == 0);
+    require(t->parted == agent);
     close(pair[1]);
     pod_trust_free(t);
     return 0;

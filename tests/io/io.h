@@ -59,7 +59,7 @@ void stream_receive(int fd, uint64_t bytes, uint64_t seed, const char *what);
 typedef void command(const struct options *o, char **argv);
 
 command do_fill, do_check;
-command do_send, do_recv, do_serve_send, do_serve_recv, do_churn, do_echo;
+command do_send, do_recv, do_serve_send, do_serve_recv, do_churn, do_talk, do_echo;
 command do_tcp_send, do_tcp_recv, do_tcp_serve_send, do_tcp_serve_recv;
 command do_net_up, do_ping, do_udp_echo, do_udp_ping;
 command do_posix, do_eat;

@@ -246,6 +246,22 @@ void do_churn(const struct options *o, char **argv)
     }
 }
 
+/* Standard input is taken first, and one read long. */
+void do_talk(const struct options *o, char **argv)
+{
+    struct place p = vsock_place(argv[0], argv[1]);
+    char bytes[4096];
+    (void)o;
+    size_t n = read_all(STDIN_FILENO, bytes, sizeof(bytes), "standard input");
+    int fd = connect_to(&p);
+    write_all(fd, bytes, n, "connection");
+    if (shutdown(fd, SHUT_WR) != 0)
+        die(errno, "cannot shut down");
+    while ((n = read_all(fd, bytes, sizeof(bytes), "connection")) > 0)
+        write_all(STDOUT_FILENO, bytes, n, "standard output");
+    (void)close(fd);
+}
+
 static void echo(int fd)
 {
     char bytes[4096];

@@ -26,6 +26,7 @@ static const struct entry {
     {"vsock-serve-send", do_serve_send, 3, 4, "[unix:PATH] PORT BYTES SEED: the same for the first who connects"},
     {"vsock-serve-recv", do_serve_recv, 3, 4, "[unix:PATH] PORT BYTES SEED"},
     {"vsock-churn", do_churn, 3, 3, "CID|unix:PATH PORT N: N times connect, exchange 16 bytes, close"},
+    {"vsock-talk", do_talk, 2, 2, "CID|unix:PATH PORT: connect, send standard input, print what comes until its end"},
     {"vsock-echo", do_echo, 2, 3, "[unix:PATH] PORT N: N connections, one after the other, get back what they send"},
     {"tcp-send", do_tcp_send, 4, 4, "ADDRESS PORT BYTES SEED"},
     {"tcp-recv", do_tcp_recv, 4, 4, "ADDRESS PORT BYTES SEED"},

@@ -365,13 +365,6 @@ static int op_pid_ns_of(void *context, pid_t pid)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void op_stand_back(void *context, bool on)
-{
-    struct agent_rig *r = context;
-    r->stands_back = on;
-    r->stood_back += on ? 1 : 0;
-}
-
 static void op_sync(void *context)
 {
     struct agent_rig *rig = context;
@@ -427,7 +420,6 @@ static const struct agent_ops ops = {
     .new_pid_ns = op_new_pid_ns,
     .pid_ns_of = op_pid_ns_of,
     .sync = op_sync,
-    .stand_back = op_stand_back,
     .oom_kills = op_oom_kills,
     .copy_roots = {"/nowhere", NULL},
     .sys = "/nowhere",

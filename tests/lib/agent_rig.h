@@ -84,10 +84,8 @@ struct agent_rig {
         int wait_status;
     } ended[RIG_SIGNALS];
     unsigned ended_first, ended_count;
-    bool deaf; /* processes have no handlers for signals */
-    bool stands_back;
-    unsigned stood_back; /* how often */
-    bool childless;      /* what collect says when nobody has ended */
+    bool deaf;      /* processes have no handlers for signals */
+    bool childless; /* what collect says when nobody has ended */
     int clock_result;
     int64_t seconds, microseconds;
     size_t entropy;

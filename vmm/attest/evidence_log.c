@@ -22,7 +22,9 @@ static bool data_is(const struct log_event *event, const char *text)
 
 /* ---- What it tells ---- */
 
-/* Register 7 holds three events; `step` counts them. */
+/* What register 7 holds; `step` counts them. */
+#define POLICY_EVENTS 3u
+
 struct telling {
     enum digest_alg bank;
     unsigned step;
@@ -79,8 +81,8 @@ static const char *tell_container(struct telling *t, const struct log_event *eve
         s->containers++;
         return event->type != EV_IPL ? "it is none of the agent's" : NULL;
     }
-    if (s->agent_key != NULL || s->containers > 0)
-        return "the agent's key comes before everything else, and once";
+    if (t->step < POLICY_EVENTS)
+        return "the agent's key is before the machine's own events";
     s->agent_key = event->data;
     s->agent_key_bytes = event->data_bytes;
     return NULL;
@@ -101,11 +103,12 @@ static int check_end(const struct telling *t, struct err *err)
 {
     static const struct err_context context = {.attempted = "read the meaning of the log",
                                                .what_to_do = "trust nothing that depends on it"};
-    return t->step == 3 ? 0
-                        : err_fail_because(err, -EBADMSG, &context,
-                                           "register %u does not say which policy was in force, and whether it permits "
-                                           "debugging",
-                                           TRUST_PCR_POLICY);
+    return t->step == POLICY_EVENTS
+               ? 0
+               : err_fail_because(err, -EBADMSG, &context,
+                                  "register %u does not say which policy was in force, and whether it permits "
+                                  "debugging",
+                                  TRUST_PCR_POLICY);
 }
 
 int evidence_log_tell(const struct evidence_file *log, enum digest_alg bank, struct evidence_story *out,

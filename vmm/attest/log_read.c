@@ -212,7 +212,7 @@ static const struct place {
     {TRUST_PCR_CMDLINE, EV_IPL, 0, 0},
     {TRUST_PCR_KERNEL, EV_IPL, 0, ANY},
     {TRUST_PCR_IMAGES, EV_IPL, 0, ANY},
-    {TRUST_PCR_CONTAINERS, MEASURE_TYPE_AGENT_KEY, 0, 0},
+    {TRUST_PCR_CONTAINERS, MEASURE_TYPE_AGENT_KEY, 0, ANY},
     {TRUST_PCR_CONTAINERS, EV_IPL, 0, ANY},
     {TRUST_PCR_EXECS, EV_IPL, 0, ANY},
 };
@@ -229,7 +229,7 @@ static bool is_placed(const struct log_event *e, uint32_t index)
 
 /*
  * A type is in no digest, so whoever alters one must not change what a reader makes of the event: where two types are
- * possible, the data say which it is. Otherwise the first container could be called a key, and be overlooked.
+ * possible, the data say which it is. Otherwise a container could be called a key, and be overlooked.
  */
 static bool has_type_of_its_data(const struct log_event *e, uint32_t index)
 {
@@ -243,9 +243,15 @@ static bool has_type_of_its_data(const struct log_event *e, uint32_t index)
     return e->pcr != TRUST_PCR_CONTAINERS || is_key == (e->type == MEASURE_TYPE_AGENT_KEY);
 }
 
+static bool is_agent_key(const struct log_event *e)
+{
+    return e->pcr == TRUST_PCR_CONTAINERS && e->type == MEASURE_TYPE_AGENT_KEY;
+}
+
 struct replay {
     uint32_t index[EVENT_LOG_PCRS]; /* events of each register so far */
     bool closed[EVENT_LOG_PCRS];    /* by a separator */
+    bool has_agent_key;
 };
 
 static bool digest_is_of(const struct log_event *e, const uint8_t *bytes, size_t n)
@@ -283,9 +289,12 @@ static const char *replay_event(struct replay *p, const struct log_event *e, str
         return "its register was closed by a separator";
     if (!is_placed(e, p->index[e->pcr]) || !has_type_of_its_data(e, p->index[e->pcr]))
         return "its type is not the one that its place and its data have";
+    if (is_agent_key(e) && p->has_agent_key)
+        return "it is a second key of the agent, which has one";
     const char *why = judge_digest(e, p->index[e->pcr]);
     if (why != NULL)
         return why;
+    p->has_agent_key |= is_agent_key(e);
     p->closed[e->pcr] = e->type == EV_SEPARATOR;
     p->index[e->pcr]++;
     memcpy(d.sha256, e->sha256, sizeof(d.sha256));

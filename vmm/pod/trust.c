@@ -23,6 +23,9 @@
 #define CERTIFIED_FOR_S    (30 * 86400)
 #define KEY_WAIT_MS        10000 /* for who writes a key into a FIFO */
 
+/* Of an event: more than there is beside its data. */
+#define EVENT_HEAD_MAX 128u
+
 /* ---- Life ---- */
 
 static uint64_t monotonic_ms(void)
@@ -122,22 +125,39 @@ static int measured(struct pod_trust *t, int code, const char *what, struct err 
     return 0;
 }
 
-int trust_extend_key(struct pod_trust *t, const uint8_t *spki, size_t n, struct err *err)
+static int check_key(const uint8_t *spki, size_t n, const char *what, struct err *err)
 {
-    static const char what[] = "measure the agent's key";
     struct pubkey *key;
     struct err ignored;
     uint8_t der[KEY_SPKI_MAX];
-    if (t->agent_key_bytes > 0)
-        return refuse(err, -EEXIST, what, "it was told before", "tell it once");
-    if (n == 0 || n > sizeof(t->agent_key) || pubkey_load(spki, n, "agent's key", &key, &ignored) < 0)
+    if (n == 0 || n > sizeof(der) || pubkey_load(spki, n, "agent's key", &key, &ignored) < 0)
         return refuse(err, -EINVAL, what, "it is no public key", "send a SubjectPublicKeyInfo in DER");
     /* What is kept is the one encoding that there is: PEM would be accepted above. */
     bool good = pubkey_kind(key) == KEY_P256 && pubkey_der(key, der) == n && memcmp(der, spki, n) == 0;
     pubkey_free(key);
-    if (!good)
-        return refuse(err, -EINVAL, what, "it is no key on P-256 in DER", "make a key on that curve");
-    int code = measured(t, boot_measure_agent_key(&t->log, spki, n), what, err);
+    return good ? 0 : refuse(err, -EINVAL, what, "it is no key on P-256 in DER", "make a key on that curve");
+}
+
+/* Containers can reach the port as well, but none of them can have been first. */
+static int refuse_stranger(const struct pod_trust *t, const char *what, struct err *err)
+{
+    return refuse(err, -EPERM, what,
+                  t->parted ? "the agent's connection, which was the pod's first, has ended: there will be no key"
+                            : "this is not the agent's connection, which is the pod's first",
+                  "use another pod for what needs the agent's key");
+}
+
+int trust_extend_key(struct pod_trust *t, bool first, const uint8_t *spki, size_t n, struct err *err)
+{
+    static const char what[] = "measure the agent's key";
+    if (t->agent_key_bytes > 0 && n == t->agent_key_bytes && memcmp(spki, t->agent_key, n) == 0)
+        return 0;
+    if (t->agent_key_bytes > 0)
+        return refuse(err, -EEXIST, what, "another one was told before", "tell one");
+    if (!first)
+        return refuse_stranger(t, what, err);
+    int code = check_key(spki, n, what, err);
+    code = code != 0 ? code : measured(t, boot_measure_agent_key(&t->log, spki, n), what, err);
     if (code != 0)
         return code;
     memcpy(t->agent_key, spki, n);
@@ -145,22 +165,33 @@ int trust_extend_key(struct pod_trust *t, const uint8_t *spki, size_t n, struct 
     return 0;
 }
 
-static int check_description(const struct pod_trust *t, const uint8_t *text, size_t n, const char *what,
-                             struct err *err)
+static int check_description(const uint8_t *text, size_t n, const char *what, struct err *err)
 {
-    if (t->agent_key_bytes == 0)
-        return refuse(err, -EBUSY, what, "the agent's key was not measured yet", "tell the key first");
     json_t *o = n == 0 || n > EVENT_DATA_MAX ? NULL : json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, NULL);
     bool good = json_is_object(o);
     json_decref(o);
     return good ? 0 : refuse(err, -EINVAL, what, "its description is no JSON object", "send one, of at most 16 KiB");
 }
 
+/* The key may come after containers, which must not be able to leave no room for it. */
+static bool leaves_room_for_key(const struct pod_trust *t, size_t n)
+{
+    const size_t kept = t->agent_key_bytes == 0 ? EVENT_HEAD_MAX + KEY_SPKI_MAX : 0;
+    return EVENT_HEAD_MAX + n + kept <= EVENT_LOG_BYTES_MAX - t->log.length;
+}
+
+/* add: boot_measure_container or boot_measure_exec. */
+static int add_description(struct pod_trust *t, int (*add)(struct event_log *log, const char *text, size_t n),
+                           const uint8_t *text, size_t n, const char *what, struct err *err)
+{
+    return measured(t, leaves_room_for_key(t, n) ? add(&t->log, (const char *)text, n) : -ENOSPC, what, err);
+}
+
 int trust_extend_container(struct pod_trust *t, const uint8_t *text, size_t n, struct err *err)
 {
     static const char what[] = "measure a container";
-    int code = check_description(t, text, n, what, err);
-    return code != 0 ? code : measured(t, boot_measure_container(&t->log, (const char *)text, n), what, err);
+    int code = check_description(text, n, what, err);
+    return code != 0 ? code : add_description(t, boot_measure_container, text, n, what, err);
 }
 
 /* ---- Processes ---- */
@@ -191,7 +222,7 @@ int trust_extend_exec(struct pod_trust *t, const uint8_t *text, size_t n, struct
 {
     static const char what[] = "measure a process";
     uint8_t digest[DIGEST_SHA256_BYTES];
-    int code = check_description(t, text, n, what, err);
+    int code = check_description(text, n, what, err);
     if (code != 0)
         return code;
     digest_one(DIGEST_SHA256, text, n, digest);
@@ -199,7 +230,7 @@ int trust_extend_exec(struct pod_trust *t, const uint8_t *text, size_t n, struct
         return 0;
     if (!make_room(t))
         return refuse(err, -ENOMEM, what, "there is no memory", "free memory on the host");
-    code = measured(t, boot_measure_exec(&t->log, (const char *)text, n), what, err);
+    code = add_description(t, boot_measure_exec, text, n, what, err);
     if (code == 0)
         memcpy(t->seen[t->seen_count++], digest, sizeof(digest));
     return code;
@@ -255,6 +286,16 @@ int pod_trust_take_key(struct pod_trust *t, const struct pod_trust_files *files,
 
 /* ---- Evidence ---- */
 
+/* Nothing can be bound to a key that is not there. */
+static int refuse_unbound(const struct pod_trust *t, const char *what, struct err *err)
+{
+    if (t->parted)
+        return refuse(err, -ENOKEY, what,
+                      "the agent's connection has ended before it told its key, and no other may tell one",
+                      "use another pod");
+    return refuse(err, -EAGAIN, what, "the agent has told no key yet", "have it make one, by trust.Trust/GetAgentKey");
+}
+
 int pod_trust_quote(struct pod_trust *t, const uint8_t *nonce, size_t n, bool bind_agent, struct evidence *out,
                     struct err *err)
 {
@@ -263,6 +304,8 @@ int pod_trust_quote(struct pod_trust *t, const uint8_t *nonce, size_t n, bool bi
         return refuse(err, -EOPNOTSUPP, what, "this build signs nothing", "use a build with CONFIG_ATTEST");
     if (t->key == NULL)
         return refuse(err, -EBUSY, what, "the pod has no key yet", "ask again when it runs");
+    if (bind_agent && t->agent_key_bytes == 0)
+        return refuse_unbound(t, what, err);
     const struct evidence_input in = {.log = &t->log,
                                       .key = t->key,
                                       .chain_pem = t->chain,

@@ -11,6 +11,11 @@
  *
  * The guest is hostile. It can fill its own log, which is bounded, and that is all: nothing that it says changes an
  * event that is there, and the events from before its first instruction are none of its doing.
+ *
+ * Containers can connect to that port as well as the agent, and say what they like of containers and processes. The
+ * agent's key they cannot say: it is taken by the first connection of all, once. The agent is the only program of the
+ * guest until the first container has been measured, which it reports by that connection; it tells its key by the same
+ * one, then or later. When that connection ends before, the pod has no such key any more.
  */
 #ifndef CAISSON_VMM_POD_TRUST_H
 #define CAISSON_VMM_POD_TRUST_H
@@ -105,8 +110,9 @@ void pod_trust_step(struct pod_trust *t, const struct pollfd *fds, unsigned coun
 struct evidence;
 
 /*
- * Make evidence. 0 with *out, for evidence_fini; -EINVAL: a nonce of the wrong size, or no key of the agent's to bind
- * to; -EOPNOTSUPP: this build signs nothing; with *err.
+ * Make evidence. 0 with *out, for evidence_fini; -EINVAL: a nonce of the wrong size; with bind_agent -EAGAIN: the agent
+ * has told no key yet, -ENOKEY: and it cannot any more; -EBUSY: the pod has no key; -EOPNOTSUPP: this build signs
+ * nothing; with *err.
  */
 int pod_trust_quote(struct pod_trust *t, const uint8_t *nonce, size_t n, bool bind_agent, struct evidence *out,
                     struct err *err);

@@ -16,6 +16,7 @@
 /* A connection of the guest. It is read from only when all answers to what came before are on their way. */
 struct trust_conn {
     int fd;
+    bool first; /* of the pod: the agent's */
     struct ttrpc_reader reader;
     uint32_t last_stream;
     uint8_t input[TRUST_INPUT];
@@ -40,6 +41,8 @@ struct pod_trust {
     char *chain; /* PEM; NULL: none */
     uint8_t agent_key[KEY_SPKI_MAX];
     size_t agent_key_bytes; /* 0: not told */
+    bool met;               /* somebody has connected, so that nobody else is first */
+    bool parted;            /* the first connection has ended */
     /* SHA-256 of each description of a process that is measured; no more than the log has room for. */
     uint8_t (*seen)[DIGEST_SHA256_BYTES];
     size_t seen_count, seen_room;
@@ -50,10 +53,11 @@ struct pod_trust {
 };
 
 /*
- * Measure what the agent reports. 0; -EINVAL: not its form; -EEXIST: the key was told before; -EBUSY: the key has to
- * come first; -ENOSPC: the log is full; -ENOMEM; with *err.
+ * Measure what the agent reports. 0; -EINVAL: not its form; -ENOSPC: the log is full; -ENOMEM; with *err. The key:
+ * also -EPERM: not by the first connection, -EEXIST: another one was told before. The same key once more is 0 and no
+ * event, for an agent whose answer was lost. first: this is the first connection of the pod.
  */
-int trust_extend_key(struct pod_trust *t, const uint8_t *spki, size_t n, struct err *err);
+int trust_extend_key(struct pod_trust *t, bool first, const uint8_t *spki, size_t n, struct err *err);
 int trust_extend_container(struct pod_trust *t, const uint8_t *text, size_t n, struct err *err);
 int trust_extend_exec(struct pod_trust *t, const uint8_t *text, size_t n, struct err *err);
 

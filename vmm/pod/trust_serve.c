@@ -59,13 +59,13 @@ static int answer_empty(struct trust_conn *c)
 
 /* ---- Extend ---- */
 
-static int extend(struct pod_trust *t, const trust_ExtendRequest *r, struct err *err)
+static int extend(struct pod_trust *t, const struct trust_conn *c, const trust_ExtendRequest *r, struct err *err)
 {
     static const struct err_context context = {.attempted = "measure", .what_to_do = "send a kind that there is"};
     const uint8_t *data = r->data != NULL ? r->data->bytes : (const uint8_t *)"";
     size_t n = r->data != NULL ? r->data->size : 0;
     switch (r->kind) {
-    case trust_ExtendKind_AGENT_KEY: return trust_extend_key(t, data, n, err);
+    case trust_ExtendKind_AGENT_KEY: return trust_extend_key(t, c->first, data, n, err);
     case trust_ExtendKind_CONTAINER: return trust_extend_container(t, data, n, err);
     case trust_ExtendKind_EXEC: return trust_extend_exec(t, data, n, err);
     default: return err_fail_because(err, -EINVAL, &context, "there is no kind %d", (int)r->kind);
@@ -78,7 +78,7 @@ static int serve_extend(struct pod_trust *t, struct trust_conn *c, const uint8_t
     struct err err = {.code = 0};
     if (ttrpc_unpack(trust_ExtendRequest_fields, &r, bytes, n) < 0)
         return answer_error(c, TTRPC_INVALID_ARGUMENT, "the request is no message of Extend");
-    int code = extend(t, &r, &err);
+    int code = extend(t, c, &r, &err);
     pb_release(trust_ExtendRequest_fields, &r);
     return code < 0 ? answer_failure(c, &err) : answer_empty(c);
 }
@@ -233,8 +233,9 @@ static int step(struct pod_trust *t, struct trust_conn *c)
     return code;
 }
 
-static void end(struct trust_conn *c)
+static void end(struct pod_trust *t, struct trust_conn *c)
 {
+    t->parted |= c->first;
     close(c->fd);
     ttrpc_reader_fini(&c->reader);
     free(c->out);
@@ -245,12 +246,17 @@ static void accept_one(struct pod_trust *t)
 {
     int fd = accept4(t->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct trust_conn *c = fd < 0 ? NULL : calloc(1, sizeof(*c));
+    bool first = !t->met;
+    if (fd < 0)
+        return;
+    t->met = true;
     if (c == NULL) {
-        if (fd >= 0)
-            close(fd);
+        t->parted |= first;
+        close(fd);
         return;
     }
     c->fd = fd;
+    c->first = first;
     c->reader.max = POD_TRUST_FRAME_MAX;
     t->conn[t->conn_count++] = c;
 }
@@ -284,7 +290,7 @@ void pod_trust_step(struct pod_trust *t, const struct pollfd *fds, unsigned coun
     for (unsigned i = 1; i < count; i++) {
         if (fds[i].revents == 0 || step(t, t->conn[i - 1]) == 0)
             continue;
-        end(t->conn[i - 1]);
+        end(t, t->conn[i - 1]);
         t->conn[i - 1] = NULL;
     }
     if (count == 0)
@@ -327,7 +333,7 @@ int pod_trust_listen(struct pod_trust *t, struct err *err)
 void trust_hang_up(struct pod_trust *t)
 {
     for (unsigned i = 0; i < t->conn_count; i++)
-        end(t->conn[i]);
+        end(t, t->conn[i]);
     t->conn_count = 0;
     if (t->fd < 0)
         return;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pb_decode.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,18 @@
 
 #include "common/crypto/base64.h"
 #include "common/json.h"
+#include "trust.pb.h"
 #include "vmm/attest/evidence.h"
+#include "vmm/oci/agent.h"
 #include "vmm/oci/args.h"
 #include "vmm/oci/container.h"
+#include "vmm/oci/pods.h"
 #include "vmm/oci/report.h"
 #include "vmm/pod/control.h"
 #include "vmm/pod/request.h"
 #include "vmm/trust/commands.h"
+
+#define KEY_MS 10000u /* for the agent to make its key, which takes less than a tenth of a second */
 
 const char trust_quote_usage[] = "--nonce HEX [--bind-agent] (--out DIR | --json) ID";
 const char trust_quote_help[] =
@@ -27,7 +33,9 @@ const char trust_quote_help[] =
     "verifiers of Entity Attestation Tokens; docs/trust.md names the files.\n"
     "\n"
     "      --nonce HEX    8 to 64 bytes that nobody could know before: they are signed\n"
-    "      --bind-agent   sign them together with the key of the guest's agent, for 'caisson secret'\n"
+    "      --bind-agent   sign them together with the key of the guest's agent, for 'caisson secret'; it is made now "
+    "if\n"
+    "                     there is none yet\n"
     "      --out DIR      write the files into this folder, which is made\n"
     "      --json         print them as one JSON object, in base64\n"
     "\n"
@@ -83,7 +91,8 @@ int trust_read_evidence(const struct json_t *files, int fd, struct evidence *out
 
 /* ---- Asking ---- */
 
-static int ask(const char *folder, const uint8_t *nonce, size_t n, bool bind, struct evidence *out, struct err *err)
+static int ask_once(const char *folder, const uint8_t *nonce, size_t n, bool bind, struct evidence *out,
+                    struct err *err)
 {
     json_t *answer;
     int fd, files;
@@ -98,6 +107,33 @@ static int ask(const char *folder, const uint8_t *nonce, size_t n, bool bind, st
     json_decref(answer);
     close(files);
     return code;
+}
+
+/* The agent has its key measured before it answers. */
+static int have_key_made(const char *folder, struct err *err)
+{
+    struct oci_agent agent;
+    trust_AgentKey key = trust_AgentKey_init_zero;
+    int code = oci_pod_dial(folder, &agent, err);
+    if (code != 0)
+        return code;
+    code = oci_agent_call(&agent, "trust.Trust/GetAgentKey", google_protobuf_Empty_fields,
+                          &(const google_protobuf_Empty)google_protobuf_Empty_init_zero, trust_AgentKey_fields, &key,
+                          KEY_MS, err);
+    if (code == 0)
+        pb_release(trust_AgentKey_fields, &key);
+    oci_agent_close(&agent);
+    return code;
+}
+
+/* The agent makes its key when it has time, and at once for who needs it. */
+static int ask(const char *folder, const uint8_t *nonce, size_t n, bool bind, struct evidence *out, struct err *err)
+{
+    int code = ask_once(folder, nonce, n, bind, out, err);
+    if (code != -EAGAIN)
+        return code;
+    code = have_key_made(folder, err);
+    return code != 0 ? code : ask_once(folder, nonce, n, bind, out, err);
 }
 
 /* ---- Keeping ---- */

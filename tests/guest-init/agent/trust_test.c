@@ -32,9 +32,20 @@ static int set_up_measured(void **state)
 
 static const google_protobuf_Empty nothing;
 
+static int get_evidence(struct agent_rig *r, struct rig_client *c, size_t nonce_bytes)
+{
+    trust_EvidenceRequest q = {.nonce = calloc(1, PB_BYTES_ARRAY_T_ALLOCSIZE(nonce_bytes)), .bind_agent = true};
+    assert_non_null(q.nonce);
+    q.nonce->size = (pb_size_t)nonce_bytes;
+    memset(q.nonce->bytes, 'n', nonce_bytes);
+    (void)rig_send(r, c, "GetEvidence", trust_EvidenceRequest_fields, &q, 0);
+    free(q.nonce);
+    return rig_receive(r, c) ? c->code : -1;
+}
+
 /* ---- The agent's key ---- */
 
-static void the_first_that_is_measured_is_the_agents_key(void **state)
+static void the_agents_key_is_one_on_p256(void **state)
 {
     struct agent_rig *r = *state;
     struct pubkey *key = NULL;
@@ -101,7 +112,7 @@ static void no_key_is_made_before_it_is_needed(void **state)
     rig_measure_later(r);
     agent_rig_run(r);
     assert_int_equal(r->host.connections, 0);
-    assert_null(r->agent->trust.key);
+    assert_false(r->agent->trust.has_key);
 }
 
 static void a_pod_without_containers_gets_its_key_in_time(void **state)
@@ -112,29 +123,59 @@ static void a_pod_without_containers_gets_its_key_in_time(void **state)
     assert_int_equal(r->host.calls, 0);
     rig_pass(r, 1);
     assert_int_equal(r->host.calls, 1);
-    assert_int_equal(r->stood_back, 1);
+    assert_int_equal(r->host.seen[0].kind, trust_ExtendKind_AGENT_KEY);
 }
 
-static void the_key_is_made_while_the_first_container_makes_its_mounts(void **state)
+static void no_container_waits_for_the_key(void **state)
 {
     struct agent_rig *r = *state;
     rig_measure_later(r);
     (void)rig_create(r, "web", false);
-    assert_int_equal(r->created, 1);
+    rig_pass(r, 2 * TRUST_KEY_MS);
+    assert_int_equal(r->host.calls, 0);
+    rig_advance(r, rig_container(r, "web"), 0, "");
+    assert_true(rig_receive(r, &r->client) && r->client.code == TTRPC_OK);
     assert_int_equal(r->host.calls, 1);
-    assert_int_equal(r->host.seen[0].kind, trust_ExtendKind_AGENT_KEY);
-    assert_int_equal(r->stood_back, 1);
-    assert_false(r->stands_back);
+    assert_int_equal(r->host.seen[0].kind, trust_ExtendKind_CONTAINER);
 }
 
-static void a_second_container_makes_no_second_key(void **state)
+static void the_key_comes_by_the_first_connection_when_nobody_waits(void **state)
 {
     struct agent_rig *r = *state;
     rig_measure_later(r);
-    (void)rig_create(r, "one", false);
-    (void)rig_create(r, "two", false);
+    rig_pass(r, TRUST_KEY_MS - 1);
+    (void)rig_running(r, "web", false);
+    rig_pass(r, TRUST_KEY_MS - 1);
     assert_int_equal(r->host.calls, 1);
-    assert_int_equal(r->stood_back, 1);
+    rig_pass(r, 1);
+    assert_int_equal(r->host.calls, 2);
+    assert_int_equal(r->host.seen[1].kind, trust_ExtendKind_AGENT_KEY);
+    assert_int_equal(r->host.connections, 1);
+}
+
+static void a_pod_makes_one_key(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    (void)rig_running(r, "one", false);
+    rig_pass(r, TRUST_KEY_MS);
+    (void)rig_running(r, "two", false);
+    rig_pass(r, 10 * TRUST_KEY_MS);
+    assert_int_equal(r->host.calls, 3);
+}
+
+/* Whether the host has it is unknown after an answer that did not come; another one it would not take. */
+static void a_key_that_was_not_taken_is_told_again(void **state)
+{
+    struct agent_rig *r = *state;
+    struct err err;
+    r->host.way = HOST_IS_SILENT;
+    assert_int_equal(rig_measure(r, &err), -ETIMEDOUT);
+    r->host.way = HOST_ANSWERS;
+    assert_int_equal(agent_trust_have_key(r->agent, &err), 0);
+    assert_int_equal(r->host.calls, 2);
+    assert_int_equal(r->host.seen[0].bytes, r->host.seen[1].bytes);
+    assert_memory_equal(agent_host_text(&r->host, 0), agent_host_text(&r->host, 1), r->host.seen[0].bytes);
 }
 
 /* ---- Containers and processes ---- */
@@ -227,10 +268,19 @@ static void a_host_that_hangs_up_keeps_no_container(void **state)
     assert_not_created(*state, HOST_CLOSES);
 }
 
-static void without_a_measured_key_there_is_no_container(void **state)
+static void a_pod_whose_key_is_refused_has_containers_and_no_evidence(void **state)
 {
-    rig_measure_later(*state);
-    assert_not_created(*state, HOST_REFUSES);
+    struct agent_rig *r = *state;
+    rig_measure_later(r);
+    (void)rig_running(r, "web", false);
+    r->host.way = HOST_REFUSES;
+    rig_pass(r, TRUST_KEY_MS);
+    assert_int_equal(r->host.calls, 2);
+    assert_int_equal(get_evidence(r, &r->client, 8), TTRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(r->host.seen[2].kind, trust_ExtendKind_AGENT_KEY);
+    r->host.way = HOST_ANSWERS;
+    (void)rig_exec(r, "web", "sh");
+    assert_true(rig_last(r)->pid > 0);
 }
 
 static void a_host_that_says_something_else_keeps_no_container(void **state)
@@ -320,17 +370,6 @@ static void an_agent_that_does_not_measure_asks_nobody(void **state)
 
 /* ---- Evidence ---- */
 
-static int get_evidence(struct agent_rig *r, struct rig_client *c, size_t nonce_bytes)
-{
-    trust_EvidenceRequest q = {.nonce = calloc(1, PB_BYTES_ARRAY_T_ALLOCSIZE(nonce_bytes)), .bind_agent = true};
-    assert_non_null(q.nonce);
-    q.nonce->size = (pb_size_t)nonce_bytes;
-    memset(q.nonce->bytes, 'n', nonce_bytes);
-    (void)rig_send(r, c, "GetEvidence", trust_EvidenceRequest_fields, &q, 0);
-    free(q.nonce);
-    return rig_receive(r, c) ? c->code : -1;
-}
-
 static void evidence_is_what_the_host_says(void **state)
 {
     struct agent_rig *r = *state;
@@ -394,6 +433,23 @@ static void containers_get_the_key_and_evidence_and_nothing_else(void **state)
     assert_true(rig_receive(r, &c) && c.code == TTRPC_UNIMPLEMENTED);
     (void)rig_send(r, &c, "DestroySandbox", google_protobuf_Empty_fields, &nothing, 0);
     assert_true(rig_receive(r, &c) && c.code == TTRPC_UNIMPLEMENTED);
+    rig_disconnect(&c);
+    agent_rig_run(r);
+}
+
+static void containers_cannot_have_a_refused_key_told_for_ever(void **state)
+{
+    struct agent_rig *r = *state;
+    struct rig_client c;
+    rig_measure_later(r);
+    assert_int_equal(agent_trust_listen(r->agent, "/proc/nowhere", -1), 0);
+    rig_connect_container(r, &c);
+    r->host.way = HOST_REFUSES;
+    for (unsigned i = 0; i < TRUST_QUOTES_BURST + 1; i++) {
+        (void)rig_send(r, &c, "GetAgentKey", google_protobuf_Empty_fields, &nothing, 0);
+        assert_true(rig_receive(r, &c) && c.code == TTRPC_RESOURCE_EXHAUSTED);
+    }
+    assert_int_equal(r->host.calls, TRUST_QUOTES_BURST);
     rig_disconnect(&c);
     agent_rig_run(r);
 }
@@ -509,7 +565,7 @@ int main(void)
 #define CASE(name)     cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 #define MEASURED(name) cmocka_unit_test_setup_teardown(name, set_up_measured, rig_teardown)
     const struct CMUnitTest tests[] = {
-        MEASURED(the_first_that_is_measured_is_the_agents_key),
+        MEASURED(the_agents_key_is_one_on_p256),
         MEASURED(the_key_that_clients_get_is_the_measured_one),
         MEASURED(two_agents_have_two_keys),
         CASE(a_key_that_cannot_be_measured_is_an_error_with_the_hosts_words),
@@ -517,8 +573,10 @@ int main(void)
         CASE(nobody_sees_a_key_that_is_not_measured),
         CASE(no_key_is_made_before_it_is_needed),
         CASE(a_pod_without_containers_gets_its_key_in_time),
-        CASE(the_key_is_made_while_the_first_container_makes_its_mounts),
-        CASE(a_second_container_makes_no_second_key),
+        CASE(no_container_waits_for_the_key),
+        CASE(the_key_comes_by_the_first_connection_when_nobody_waits),
+        CASE(a_pod_makes_one_key),
+        CASE(a_key_that_was_not_taken_is_told_again),
         MEASURED(a_container_is_measured_before_anybody_hears_that_it_exists),
         MEASURED(a_container_with_hooks_is_measured_before_it_is_made),
         MEASURED(a_container_with_hooks_that_the_host_does_not_measure_is_not_made),
@@ -526,7 +584,7 @@ int main(void)
         MEASURED(a_container_that_the_host_does_not_measure_is_removed),
         MEASURED(a_silent_host_keeps_no_container),
         MEASURED(a_host_that_hangs_up_keeps_no_container),
-        CASE(without_a_measured_key_there_is_no_container),
+        CASE(a_pod_whose_key_is_refused_has_containers_and_no_evidence),
         MEASURED(a_host_that_says_something_else_keeps_no_container),
         MEASURED(after_a_failure_the_next_container_is_measured_again),
         MEASURED(what_cannot_be_made_anyway_is_not_measured),
@@ -539,6 +597,7 @@ int main(void)
         MEASURED(evidence_for_another_agents_key_is_not_passed_on),
         MEASURED(evidence_that_the_host_refuses_has_its_reason),
         MEASURED(containers_get_the_key_and_evidence_and_nothing_else),
+        CASE(containers_cannot_have_a_refused_key_told_for_ever),
         MEASURED(containers_cannot_keep_the_host_busy),
         MEASURED(the_folder_is_reserved_in_every_spelling),
         MEASURED(nothing_is_mounted_over_the_folder_or_from_it),

@@ -560,7 +560,55 @@ static void signed_log_with_a_second_agents_key_is_refused(void **state)
     struct evidence_rig *r = *state;
     evidence_rig_add_agent_key(r);
     evidence_rig_make(r);
-    assert_blames(r, EVIDENCE_PART_LOG, "type");
+    assert_blames(r, EVIDENCE_PART_LOG, "second key");
+}
+
+static void begin_again(struct evidence_rig *r)
+{
+    evidence_rig_fini(r);
+    evidence_rig_begin(r, KEY_P256);
+}
+
+static void bind_and_make(struct evidence_rig *r)
+{
+    r->input.bind_agent = true;
+    r->demand.bound_to_agent = true;
+    evidence_rig_make(r);
+}
+
+static void evidence_whose_agents_key_came_last_is_good(void **state)
+{
+    struct evidence_rig *r = *state;
+    begin_again(r);
+    evidence_rig_boot(r, evidence_rig_policy, false);
+    evidence_rig_add_container(r, evidence_rig_container);
+    evidence_rig_add_exec(r, evidence_rig_exec);
+    evidence_rig_add_agent_key(r);
+    bind_and_make(r);
+    assert_good(r);
+    assert_int_equal(r->verdict.containers, 1);
+    assert_int_equal(r->verdict.execs, 1);
+}
+
+/* The pod's process makes no such evidence; whoever has its key could. */
+static void a_bound_key_that_the_log_does_not_have_is_refused(void **state)
+{
+    struct evidence_rig *r = *state;
+    begin_again(r);
+    evidence_rig_boot(r, evidence_rig_policy, false);
+    evidence_rig_add_container(r, evidence_rig_container);
+    bind_and_make(r);
+    assert_blames(r, EVIDENCE_PART_LOG, "the agent's key in it");
+}
+
+static void signed_log_with_an_agents_key_before_the_machine_is_refused(void **state)
+{
+    struct evidence_rig *r = *state;
+    begin_again(r);
+    evidence_rig_add_agent_key(r);
+    evidence_rig_boot(r, evidence_rig_policy, false);
+    evidence_rig_make(r);
+    assert_blames(r, EVIDENCE_PART_LOG, "before the machine's own events");
 }
 
 static void signed_log_with_an_event_in_another_register_is_refused(void **state)
@@ -679,6 +727,9 @@ int main(void)
         CASE(signed_log_with_an_event_of_no_container_is_refused),
         CASE(signed_log_with_an_event_of_no_process_is_refused),
         CASE(signed_log_with_a_second_agents_key_is_refused),
+        CASE(evidence_whose_agents_key_came_last_is_good),
+        CASE(a_bound_key_that_the_log_does_not_have_is_refused),
+        CASE(signed_log_with_an_agents_key_before_the_machine_is_refused),
         CASE(signed_log_with_an_event_in_another_register_is_refused),
         CASE(expected_registers_that_are_these_are_good),
         CASE(each_expected_register_counts),

@@ -343,8 +343,18 @@ static void a_second_key_is_refused(void **state)
 {
     struct place *p = *state;
     assert_int_equal(replay_one(p, 14, MEASURE_TYPE_AGENT_KEY, "0Y0\x13", 4), 0);
+    assert_int_equal(event_log_add(&p->own, 14, EV_IPL, NULL, "{}", 2), 0);
     assert_int_equal(event_log_add(&p->own, 14, MEASURE_TYPE_AGENT_KEY, NULL, "0Y0\x14", 4), 0);
-    refuses_own(p, "its type is not");
+    refuses_own(p, "a second key");
+}
+
+static void a_key_may_be_behind_containers(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(replay_one(p, 14, EV_IPL, "{\"id\":1}", 8), 0);
+    assert_int_equal(event_log_add(&p->own, 14, EV_IPL, NULL, "{}", 2), 0);
+    assert_int_equal(event_log_add(&p->own, 14, MEASURE_TYPE_AGENT_KEY, NULL, "0Y0\x14", 4), 0);
+    assert_int_equal(log_replay(p->own.bytes, p->own.length, &p->out, &p->err), 0);
 }
 
 static void a_separator_is_four_zeros(void **state)
@@ -481,6 +491,7 @@ int main(void)
         CASE(a_container_cannot_be_called_a_key),
         CASE(a_key_cannot_be_called_a_container),
         CASE(a_second_key_is_refused),
+        CASE(a_key_may_be_behind_containers),
         CASE(a_separator_is_four_zeros),
         CASE(nothing_comes_behind_a_separator),
         CASE(events_that_extend_nothing_are_refused_behind_the_first),

@@ -101,9 +101,12 @@ static int keep_secret(struct agent *a, const trust_SecretRequest *r, struct err
 {
     char folder[PATH_MAX];
     const struct err_context keep = {"keep the secret", r->name, "see the guest's console"};
-    if (a->trust.folder == NULL)
+    if (a->trust.place == NULL)
         return err_fail_because(err, -EBUSY, &keep, "the guest has no folder for secrets");
-    (void)snprintf(folder, sizeof(folder), "%s/%s", a->trust.folder, TRUST_SECRETS);
+    int result = CONFIG_MEASURE ? agent_trust_show(a, err) : -ENOSYS;
+    if (result < 0)
+        return result;
+    (void)snprintf(folder, sizeof(folder), "%s/%s", a->trust.place->folder, TRUST_SECRETS);
     return CONFIG_SECRETS ? secret_receive(a->trust.key, folder, r, err) : -ENOSYS;
 }
 

@@ -342,11 +342,22 @@ static bool keeps_off_reserved(const struct agent *a, struct call *call, const g
     return taken == NULL;
 }
 
+static bool sees_trust(const grpc_Spec *s)
+{
+    pb_size_t i = 0;
+    while (i < s->Mounts_count && (s->Mounts[i].type == NULL || strcmp(s->Mounts[i].type, MOUNT_TRUST_TYPE) != 0))
+        i++;
+    return i < s->Mounts_count;
+}
+
 static int make(struct agent_container *c, const grpc_CreateContainerRequest *r, struct err *err)
 {
     struct container_pod pod;
     int pid_ns;
-    int result = find_pid_ns(c->agent, r, &pod, &pid_ns, err);
+    int result = CONFIG_MEASURE && sees_trust(&r->OCI) ? agent_trust_show(c->agent, err) : 0;
+    if (result < 0)
+        return result;
+    result = find_pid_ns(c->agent, r, &pod, &pid_ns, err);
     result = result < 0 ? result : make_in(c, r, &pod, err);
     if (pid_ns >= 0)
         close(pid_ns);

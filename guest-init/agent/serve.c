@@ -21,9 +21,6 @@
 
 #define PORT_MAX 65534u /* the log is on the next one */
 
-/* This program, in the ramdisk. */
-#define AGENT_PROGRAM "/.caisson/init"
-
 /* What the command line says of trust; lives as long as the agent. */
 struct trust {
     const char *word; /* NULL: nothing */
@@ -147,18 +144,6 @@ static void serve(struct agent *a, unsigned port, struct report *r)
 
 /* ---- Trust ---- */
 
-/* The folder for containers is the one thing that a measured pod can do without. */
-static void show_to_containers(struct agent *a, struct report *r)
-{
-    struct err err;
-    err_clear(&err);
-    int listener = trust_folder_make(AGENT_PROGRAM, &err);
-    int result = listener < 0 ? listener : agent_trust_listen(a, TRUST_FOLDER, listener);
-    if (result < 0)
-        report_warning(r, "%s; containers get no evidence and no secrets",
-                       err.text[0] != '\0' ? err.text : strerror(-result));
-}
-
 static bool be_measured(struct agent *a, struct trust *t, struct report *r)
 {
     t->port.number = port_of(t->word);
@@ -169,7 +154,7 @@ static bool be_measured(struct agent *a, struct trust *t, struct report *r)
     trust_port_ops(&t->port, &t->host);
     agent_trust_begin(a, &t->host);
     report_step(r, "the host measures what is started here");
-    show_to_containers(a, r);
+    agent_trust_offer(a, &trust_folder);
     return true;
 }
 

@@ -317,9 +317,9 @@ static size_t next_name(const char **path)
 
 bool agent_trust_reserves(const struct agent *a, const char *path)
 {
-    const char *folder = a->trust.folder;
-    if (folder == NULL || path == NULL || path[0] != '/')
+    if (a->trust.place == NULL || path == NULL || path[0] != '/')
         return false;
+    const char *folder = a->trust.place->folder;
     if (strstr(path, "/../") != NULL || (strlen(path) >= 3 && strcmp(path + strlen(path) - 3, "/..") == 0))
         return true;
     for (;;) {
@@ -343,14 +343,29 @@ bool agent_trust_take_turn(struct agent *a)
     return true;
 }
 
-int agent_trust_listen(struct agent *a, const char *folder, int listener)
+void agent_trust_offer(struct agent *a, const struct agent_trust_place *place)
 {
     struct agent_trust *t = &a->trust;
     server_init(&t->containers, &a->loop, agent_trust_methods, agent_trust_method_count, a, a->server.say);
-    t->folder = folder;
+    t->place = place;
     t->quotes = TRUST_QUOTES_BURST;
     t->quotes_ms = a->ops->now_ms(a->ops->context);
-    return listener >= 0 ? server_listen(&t->containers, listener) : 0;
+}
+
+/* What half a folder has left is in the way of another attempt. */
+int agent_trust_show(struct agent *a, struct err *err)
+{
+    struct agent_trust *t = &a->trust;
+    const struct err_context show = {"have a folder of evidence and secrets", TRUST_FOLDER,
+                                     "see the guest's console; containers work without a mount of type caisson"};
+    if (t->place == NULL || t->shown > 0)
+        return 0;
+    if (t->shown < 0)
+        return err_fail_because(err, t->shown, &show, "it could not be made before");
+    int listener = t->place->make(t->place->context, err);
+    int result = listener < 0 ? 0 : server_listen(&t->containers, listener);
+    t->shown = listener < 0 ? listener : result < 0 ? result : 1;
+    return listener < 0 ? listener : result < 0 ? err_fail(err, result, &show) : 0;
 }
 
 void agent_trust_sweep(struct agent *a)

@@ -57,6 +57,14 @@
 
 struct agent;
 
+/* What containers see of this, and where; tests have others. */
+struct agent_trust_place {
+    const char *folder;
+    /* Make it. Returns a listening stream socket for containers, or -errno with *err. */
+    int (*make)(void *context, struct err *err);
+    void *context;
+};
+
 /* A part of struct agent. Zeroed: nothing is measured or judged. */
 struct agent_trust {
     bool measuring;
@@ -66,8 +74,9 @@ struct agent_trust {
     struct reactor_timer key_timer;
     uint8_t spki[KEY_SPKI_MAX];
     size_t spki_bytes;
-    struct policy *policy; /* owned; NULL: none */
-    const char *folder;    /* TRUST_FOLDER, or a test's; borrowed; NULL: containers see nothing */
+    struct policy *policy;                 /* owned; NULL: none */
+    const struct agent_trust_place *place; /* borrowed; NULL: containers see nothing */
+    int shown;                             /* 0: it is not made yet; 1: it is; -errno: it cannot be made */
     struct server containers;
     unsigned quotes;    /* that containers may have now */
     uint64_t quotes_ms; /* when that was counted */
@@ -85,10 +94,12 @@ int agent_trust_have_key(struct agent *a, struct err *err);
 void agent_trust_put_key_off(struct agent *a);
 
 /*
- * Serve containers on this listening stream socket, which is then the agent's. folder: where the secrets' folder lies,
- * borrowed. 0 or -errno.
+ * Let containers see something at that place, which nobody else uses from now on. It is made for the first who needs
+ * it: each mount of the guest costs every container some time. place: borrowed.
  */
-int agent_trust_listen(struct agent *a, const char *folder, int listener);
+void agent_trust_offer(struct agent *a, const struct agent_trust_place *place);
+/* Have the folder, and serve containers there. 0, at once if it is there or none was offered, or -errno with *err. */
+int agent_trust_show(struct agent *a, struct err *err);
 void agent_trust_sweep(struct agent *a); /* after each step of the loop */
 void agent_trust_fini(struct agent *a);
 
@@ -133,10 +144,10 @@ struct trust_port {
 };
 void trust_port_ops(struct trust_port *port, struct trust_channel_ops *out);
 
-/*
- * Make TRUST_FOLDER and what belongs into it. program: the file that is the command. Returns a listening socket, or
- * -errno with *err: containers then go without.
- */
-int trust_folder_make(const char *program, struct err *err);
+/* This program in the ramdisk, which is the command as well. */
+#define TRUST_PROGRAM "/.caisson/init"
+
+/* TRUST_FOLDER and what belongs into it. */
+extern const struct agent_trust_place trust_folder;
 
 #endif

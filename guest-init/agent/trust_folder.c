@@ -46,17 +46,17 @@ void trust_port_ops(struct trust_port *port, struct trust_channel_ops *out)
 /* ---- The folder ---- */
 
 /* The command is the file itself: nothing of it is copied, nobody can change it, and everybody may run it. */
-static int show_program(const char *program)
+static int show_program(void)
 {
     const unsigned long sealed = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
     static const char path[] = TRUST_FOLDER "/" TRUST_QUOTE;
-    if (chmod(program, 0555) != 0)
+    if (chmod(TRUST_PROGRAM, 0555) != 0)
         return -errno;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
     if (fd < 0)
         return -errno;
     close(fd);
-    bool shown = mount(program, path, NULL, MS_BIND, NULL) == 0 && mount(NULL, path, NULL, sealed, NULL) == 0;
+    bool shown = mount(TRUST_PROGRAM, path, NULL, MS_BIND, NULL) == 0 && mount(NULL, path, NULL, sealed, NULL) == 0;
     return shown ? 0 : -errno;
 }
 
@@ -75,15 +75,18 @@ static int open_socket(void)
     return result;
 }
 
-int trust_folder_make(const char *program, struct err *err)
+static int make_folder(void *context, struct err *err)
 {
+    (void)context;
     const struct err_context make = {"make", TRUST_FOLDER, "use a guest kernel with tmpfs and Unix sockets"};
     if (mkdir(TRUST_FOLDER, 0711) != 0 && errno != EEXIST)
         return err_fail(err, -errno, &make);
     if (mount("trust", TRUST_FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, FOLDER_OPTIONS) != 0 ||
         mkdir(TRUST_FOLDER "/" TRUST_SECRETS, 0700) != 0)
         return err_fail(err, -errno, &make);
-    int result = show_program(program);
+    int result = show_program();
     result = result < 0 ? result : open_socket();
     return result < 0 ? err_fail(err, result, &make) : result;
 }
+
+const struct agent_trust_place trust_folder = {.folder = TRUST_FOLDER, .make = make_folder};

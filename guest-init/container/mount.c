@@ -205,7 +205,7 @@ static int bind_folder(const char *path, struct err *err)
 
 static bool is_trust(const grpc_Mount *m)
 {
-    return m->type != NULL && strcmp(m->type, "caisson") == 0;
+    return m->type != NULL && strcmp(m->type, MOUNT_TRUST_TYPE) == 0;
 }
 
 /* What the agent has for containers (guest-init/agent/trust.h), whatever the options say: nobody writes there. */

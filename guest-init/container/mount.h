@@ -19,6 +19,7 @@
 #include "guest-init/container/mount_options.h"
 
 /* What mounts of type caisson, source "trust", show: made by the agent (guest-init/agent/trust.h). */
+#define MOUNT_TRUST_TYPE   "caisson"
 #define MOUNT_TRUST_FOLDER "/run/caisson/trust"
 
 struct mount_place {

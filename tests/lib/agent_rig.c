@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void require(bool condition)
@@ -497,6 +498,25 @@ int rig_measure(struct agent_rig *r, struct err *err)
     err_clear(err);
     rig_measure_later(r);
     return CONFIG_MEASURE ? agent_trust_have_key(r->agent, err) : -ENOSYS;
+}
+
+static int make_place(void *context, struct err *err)
+{
+    struct agent_rig *r = context;
+    const struct sockaddr_un anywhere = {.sun_family = AF_UNIX};
+    r->places_made++;
+    if (r->place_result < 0)
+        return err_fail(err, r->place_result, &(struct err_context){"make a place", "of the rig", "do not ask for it"});
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    require(bind(fd, (const struct sockaddr *)&anywhere, sizeof(anywhere.sun_family)) == 0 && listen(fd, 4) == 0);
+    return fd;
+}
+
+void rig_offer(struct agent_rig *r, const char *folder)
+{
+    r->place = (struct agent_trust_place){.folder = folder, .make = make_place, .context = r};
+    if (CONFIG_MEASURE)
+        agent_trust_offer(r->agent, &r->place);
 }
 
 static bool has_work(const struct agent_rig *r)

@@ -66,6 +66,9 @@ struct agent_rig {
     int console[2]; /* pipe with what goes to the console */
     uint64_t clock_ms;
     struct agent_host host; /* nobody asks it before rig_measure */
+    struct agent_trust_place place;
+    unsigned places_made;
+    int place_result; /* -errno: it cannot be made */
     struct rig_client client;
     struct container *containers;
     struct rig_process *processes;
@@ -112,7 +115,9 @@ void rig_measure_later(struct agent_rig *r);
 /* ---- Clients ---- */
 
 void rig_connect(struct agent_rig *r, struct rig_client *c);
-/* On the socket for containers; agent_trust_listen first. */
+/* Containers may see something there, which is borrowed. */
+void rig_offer(struct agent_rig *r, const char *folder);
+/* On the socket for containers; rig_offer first. */
 void rig_connect_container(struct agent_rig *r, struct rig_client *c);
 void rig_disconnect(struct rig_client *c);
 /* Send raw bytes, letting the agent run when it has to take some. Returns false if it has hung up. */

@@ -35,7 +35,7 @@ static int set_up(void **state)
     assert_int_equal(mkdir(f->secrets, 0700), 0);
     f->rig = rig_new();
     assert_int_equal(rig_measure(f->rig, &err), 0);
-    assert_int_equal(agent_trust_listen(f->rig->agent, f->folder, -1), 0);
+    rig_offer(f->rig, f->folder);
     *state = f;
     return 0;
 }
@@ -221,9 +221,9 @@ static void nothing_of_it_is_said_in_the_log(void **state)
 static void without_a_folder_nothing_is_taken(void **state)
 {
     struct fixture *f = *state;
-    f->rig->agent->trust.folder = NULL;
+    f->rig->agent->trust.place = NULL;
     assert_int_equal(put(f, "token", "x", 1), TTRPC_FAILED_PRECONDITION);
-    f->rig->agent->trust.folder = "/proc/nowhere";
+    rig_offer(f->rig, "/proc/nowhere");
     assert_int_equal(put(f, "token", "x", 1), TTRPC_NOT_FOUND);
 }
 

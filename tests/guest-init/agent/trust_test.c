@@ -424,7 +424,7 @@ static void containers_get_the_key_and_evidence_and_nothing_else(void **state)
     struct agent_rig *r = *state;
     struct rig_client c;
     trust_SecretRequest secret = {.name = rig_text("x")};
-    assert_int_equal(agent_trust_listen(r->agent, "/proc/nowhere", -1), 0);
+    rig_offer(r, "/proc/nowhere");
     rig_connect_container(r, &c);
     (void)rig_send(r, &c, "GetAgentKey", google_protobuf_Empty_fields, &nothing, 0);
     assert_true(rig_receive(r, &c) && c.code == TTRPC_OK);
@@ -442,7 +442,7 @@ static void containers_cannot_have_a_refused_key_told_for_ever(void **state)
     struct agent_rig *r = *state;
     struct rig_client c;
     rig_measure_later(r);
-    assert_int_equal(agent_trust_listen(r->agent, "/proc/nowhere", -1), 0);
+    rig_offer(r, "/proc/nowhere");
     rig_connect_container(r, &c);
     r->host.way = HOST_REFUSES;
     for (unsigned i = 0; i < TRUST_QUOTES_BURST + 1; i++) {
@@ -458,7 +458,7 @@ static void containers_cannot_keep_the_host_busy(void **state)
 {
     struct agent_rig *r = *state;
     struct rig_client c;
-    assert_int_equal(agent_trust_listen(r->agent, "/proc/nowhere", -1), 0);
+    rig_offer(r, "/proc/nowhere");
     rig_connect_container(r, &c);
     for (unsigned i = 0; i < TRUST_QUOTES_BURST; i++)
         assert_int_equal(get_evidence(r, &c, 8), TTRPC_OK);
@@ -497,12 +497,49 @@ static void the_folder_is_reserved_in_every_spelling(void **state)
     };
     static const char *const others[] = {"/run/caisson/trusty", "/run/caisson/trus", "/run/caisson/shared/trust",
                                          "/dev/null",           "run/caisson/trust", "/run/caisson/.trust"};
-    assert_int_equal(agent_trust_listen(r->agent, "/run/caisson/trust", -1), 0);
+    rig_offer(r, "/run/caisson/trust");
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
         assert_true(agent_trust_reserves(r->agent, taken[i]));
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         assert_false(agent_trust_reserves(r->agent, others[i]));
     assert_false(agent_trust_reserves(r->agent, NULL));
+}
+
+static int create_with_type(struct agent_rig *r, const char *id, const char *type)
+{
+    grpc_Mount m = {.type = rig_text(type), .source = rig_text("trust"), .destination = rig_text("/run/caisson")};
+    grpc_CreateContainerRequest q = {
+        .container_id = rig_text(id),
+        .has_OCI = true,
+        .OCI = {
+            .has_Root = true, .Root = {.Path = rig_text("/run/caisson/shared/root")}, .Mounts = &m, .Mounts_count = 1}};
+    (void)rig_send(r, &r->client, "CreateContainer", grpc_CreateContainerRequest_fields, &q, 0);
+    return rig_receive(r, &r->client) ? r->client.code : -1;
+}
+
+static void the_folder_is_made_once_for_the_first_container_that_sees_it(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_offer(r, "/run/caisson/trust");
+    assert_int_equal(create_with_type(r, "a", "tmpfs"), -1);
+    assert_int_equal(r->places_made, 0);
+    assert_int_equal(create_with_type(r, "b", "caisson"), -1);
+    assert_int_equal(create_with_type(r, "c", "caisson"), -1);
+    assert_int_equal(r->places_made, 1);
+    assert_int_equal(r->created, 3);
+}
+
+static void a_folder_that_cannot_be_made_fails_who_needs_it_and_nobody_else(void **state)
+{
+    struct agent_rig *r = *state;
+    rig_offer(r, "/run/caisson/trust");
+    r->place_result = -EPERM;
+    assert_int_equal(create_with_type(r, "a", "caisson"), TTRPC_PERMISSION_DENIED);
+    assert_int_equal(create_with_type(r, "a", "caisson"), TTRPC_PERMISSION_DENIED);
+    assert_non_null(strstr(r->client.text, "could not be made before"));
+    assert_int_equal(r->places_made, 1);
+    assert_int_equal(create_with_type(r, "a", "tmpfs"), -1);
+    assert_int_equal(r->created, 1);
 }
 
 static int mount_storage(struct agent_rig *r, const char *driver, const char *source, const char *point)
@@ -515,7 +552,7 @@ static int mount_storage(struct agent_rig *r, const char *driver, const char *so
 static void nothing_is_mounted_over_the_folder_or_from_it(void **state)
 {
     struct agent_rig *r = *state;
-    assert_int_equal(agent_trust_listen(r->agent, "/run/caisson/trust", -1), 0);
+    rig_offer(r, "/run/caisson/trust");
     assert_int_equal(mount_storage(r, "ephemeral", "", "/run/caisson/trust/secrets"), TTRPC_PERMISSION_DENIED);
     assert_int_equal(mount_storage(r, "ephemeral", "", "/run/caisson"), TTRPC_PERMISSION_DENIED);
     assert_int_equal(mount_storage(r, "bind", "/run/caisson/trust", "/run/x"), TTRPC_PERMISSION_DENIED);
@@ -527,7 +564,7 @@ static void nothing_is_copied_into_the_folder(void **state)
 {
     struct agent_rig *r = *state;
     grpc_CopyFileRequest q = {.path = rig_text("/run/caisson/trust/secrets/token")};
-    assert_int_equal(agent_trust_listen(r->agent, "/run/caisson/trust", -1), 0);
+    rig_offer(r, "/run/caisson/trust");
     assert_int_equal(rig_call(r, "CopyFile", grpc_CopyFileRequest_fields, &q, NULL, NULL), TTRPC_PERMISSION_DENIED);
 }
 
@@ -552,7 +589,7 @@ static int create_with_bind(struct agent_rig *r, const char *source)
 static void a_bind_mount_does_not_show_the_folder(void **state)
 {
     struct agent_rig *r = *state;
-    assert_int_equal(agent_trust_listen(r->agent, "/run/caisson/trust", -1), 0);
+    rig_offer(r, "/run/caisson/trust");
     assert_int_equal(create_with_bind(r, "/run/caisson/trust/secrets"), TTRPC_PERMISSION_DENIED);
     assert_int_equal(create_with_bind(r, "/run"), TTRPC_PERMISSION_DENIED);
     assert_int_equal(r->created, 0);
@@ -600,6 +637,8 @@ int main(void)
         CASE(containers_cannot_have_a_refused_key_told_for_ever),
         MEASURED(containers_cannot_keep_the_host_busy),
         MEASURED(the_folder_is_reserved_in_every_spelling),
+        MEASURED(the_folder_is_made_once_for_the_first_container_that_sees_it),
+        MEASURED(a_folder_that_cannot_be_made_fails_who_needs_it_and_nobody_else),
         MEASURED(nothing_is_mounted_over_the_folder_or_from_it),
         MEASURED(nothing_is_copied_into_the_folder),
         MEASURED(a_bind_mount_does_not_show_the_folder),

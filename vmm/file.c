@@ -10,13 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/memfd.h"
-
 /* Host memory in large pages where there are some: a kernel image is read and copied once. */
 #define ALIGN      ((size_t)2 << 20)
 #define PAGE_BYTES ((size_t)4096)
-#define PIECE      ((size_t)256 << 10) /* copied at a time; stays in the processor's cache */
-#define SEALS      (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 static int fail(struct err *err, int code, const char *path, const char *what, const char *why)
 {
@@ -132,88 +128,6 @@ int file_map(struct file *f, const char *path, const char *what, size_t max, siz
     return fail(err, code, path, what, NULL);
 }
 
-/* ---- Sealed memory ---- */
-
-static int write_all(int fd, const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno != EINTR)
-            return errno == ENOSPC ? -ENOMEM : -errno;
-        bytes += done > 0 ? done : 0;
-        n -= done > 0 ? (size_t)done : 0;
-    }
-    return 0;
-}
-
-/* Exactly `length` bytes. By write(2): pages that are written whole are not cleared first. */
-static int copy_pieces(int from, int to, size_t length, uint8_t *piece)
-{
-    int code = 0;
-    for (size_t left = length; code == 0 && left > 0;) {
-        ssize_t n = read(from, piece, left < PIECE ? left : PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        code = write_all(to, piece, (size_t)n);
-        left -= (size_t)n;
-    }
-    return code;
-}
-
-static int copy_and_seal(int from, int to, size_t length)
-{
-    uint8_t *piece = malloc(PIECE);
-    if (piece == NULL)
-        return -ENOMEM;
-    int code = copy_pieces(from, to, length, piece);
-    free(piece);
-    if (code == 0 && fcntl(to, F_ADD_SEALS, SEALS) < 0)
-        code = -errno;
-    return code;
-}
-
-static int seal(struct file *f, int from, const char **why)
-{
-    int fd = memfd_new("caisson-file", true);
-    if (fd < 0)
-        return fd;
-    f->mapping_bytes = (f->length + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-    int code = copy_and_seal(from, fd, f->length);
-    void *at = code != 0 ? MAP_FAILED : mmap(NULL, f->mapping_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (code == 0 && at == MAP_FAILED)
-        code = -errno;
-    if (code == -EIO)
-        *why = "it got shorter while it was read";
-    if (code != 0) {
-        close(fd);
-        return code;
-    }
-    f->bytes = at;
-    f->fd = fd;
-    f->sealed = true;
-    return 0;
-}
-
-int file_seal(struct file *f, const char *path, const char *what, size_t max, struct err *err)
-{
-    const char *why = NULL;
-    int fd = open_checked(f, path, what, max, err);
-    if (fd < 0)
-        return fd;
-    if (f->length == 0) {
-        close(fd);
-        return file_load(f, path, what, max, err);
-    }
-    int code = seal(f, fd, &why);
-    close(fd);
-    if (code == 0)
-        return 0;
-    *f = (struct file){.name = NULL};
-    return fail(err, code, path, what, why);
-}
-
 /* ---- Mapped files ---- */
 
 /* A write to a private page, also of what is there, makes it ours. */
@@ -228,7 +142,7 @@ static void own_pages(uint8_t *bytes, size_t begin, size_t end)
 
 bool file_freeze(struct file *f, size_t offset, size_t length)
 {
-    if (f->fd < 0 || f->sealed || offset >= f->length || length == 0)
+    if (f->fd < 0 || offset >= f->length || length == 0)
         return true;
     size_t last = length > f->length - offset ? f->length : offset + length;
     const struct file_range r = {offset & ~(PAGE_BYTES - 1), (last + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1)};

@@ -11,19 +11,17 @@
 #define FILE_FROZEN_MAX 8u
 
 /*
- * A file in memory. Three ways: file_load copies it, so that whoever can write to the file meanwhile changes nothing
+ * A file in memory. Two ways: file_load copies it, so that whoever can write to the file meanwhile changes nothing
  * for us any more. file_map shows it: only what was frozen is a copy, and only that may be looked at twice, as a parser
  * does; the rest is payload that is handed on. A mapped file that gets shorter kills who touches the missing bytes
- * (SIGBUS). file_seal copies it into a memory file that nobody can write to any more, this process included: what was
- * hashed can be shown to the guest page by page and is still what was hashed. Zeroed: none.
+ * (SIGBUS). Zeroed: none.
  */
 struct file {
     uint8_t *bytes;
     size_t length;
     size_t mapping_bytes;
     const char *name; /* the path, borrowed */
-    int fd;           /* of a mapped file, or of the memory of a sealed one; else -1 */
-    bool sealed;      /* nobody can write to it: all of it is as good as frozen, and can be shown all the same */
+    int fd;           /* of a mapped file; else -1 */
     struct file_range {
         size_t begin, end; /* whole pages, in bytes from the start */
     } frozen[FILE_FROZEN_MAX];
@@ -39,13 +37,8 @@ int file_load(struct file *f, const char *path, const char *what, size_t max, st
 /* The same without copying; the first `head` bytes are frozen. */
 int file_map(struct file *f, const char *path, const char *what, size_t max, size_t head, struct err *err);
 /*
- * Read it into sealed memory (memfd_create(2), F_SEAL_WRITE). Errors as of file_load; -ENOMEM also if there is no room
- * for such memory, -EINVAL also if the kernel has none.
- */
-int file_seal(struct file *f, const char *path, const char *what, size_t max, struct err *err);
-/*
  * Freeze bytes of a mapped file; those beyond its end are left out. False: FILE_FROZEN_MAX ranges are frozen already.
- * Nothing happens, and true is returned, for a file that was loaded or sealed.
+ * Nothing happens, and true is returned, for a file that was loaded.
  */
 bool file_freeze(struct file *f, size_t offset, size_t length);
 /* Bytes from `at` on that are all frozen, or all not; *frozen tells which. at: below f->length. */

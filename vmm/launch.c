@@ -105,10 +105,10 @@ const struct launch_digests *launch_get_digests(struct launch *l)
     return &l->digests;
 }
 
-static void *run_sealer(void *arg)
+static void *run_reader(void *arg)
 {
     struct launch *l = arg;
-    l->sealing.code = file_seal(&l->kernel, l->sealing.path, "kernel", KERNEL_BYTES_MAX, &l->sealing.err);
+    l->reading.code = file_load(&l->kernel, l->reading.path, "kernel", KERNEL_BYTES_MAX, &l->reading.err);
     return NULL;
 }
 
@@ -116,33 +116,33 @@ void launch_begin(struct launch *l, const struct launch_config *cfg)
 {
     if (!CONFIG_MEASURE || !cfg->measure)
         return;
-    l->sealing.path = cfg->kernel;
-    err_clear(&l->sealing.err);
-    l->sealing.begun = thread_start(&l->sealing.thread, 0, run_sealer, l) == 0;
+    l->reading.path = cfg->kernel;
+    err_clear(&l->reading.err);
+    l->reading.begun = thread_start(&l->reading.thread, 0, run_reader, l) == 0;
 }
 
-static void wait_for_sealer(struct launch *l)
+static void wait_for_reader(struct launch *l)
 {
-    if (l->sealing.begun)
-        thread_join(&l->sealing.thread);
-    l->sealing.begun = false;
+    if (l->reading.begun)
+        thread_join(&l->reading.thread);
+    l->reading.begun = false;
 }
 
-static int seal_kernel(struct launch *l, const struct launch_config *cfg, struct err *err)
+static int read_kernel(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
-    if (!l->sealing.begun)
-        return file_seal(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, err);
-    wait_for_sealer(l);
-    if (l->sealing.code != 0)
-        *err = l->sealing.err;
-    return l->sealing.code;
+    if (!l->reading.begun)
+        return file_load(&l->kernel, cfg->kernel, "kernel", KERNEL_BYTES_MAX, err);
+    wait_for_reader(l);
+    if (l->reading.code != 0)
+        *err = l->reading.err;
+    return l->reading.code;
 }
 
 static int load_measured(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
-    int code = seal_kernel(l, cfg, err);
-    code = code != 0 ? code : load_initrds(l, cfg, err);
+    int code = load_initrds(l, cfg, err);
     code = code != 0 ? code : file_load(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, err);
+    code = code != 0 ? code : read_kernel(l, cfg, err);
     if (code == 0)
         start_hasher(l);
     return code;
@@ -205,7 +205,7 @@ int launch_build(struct launch *l, const struct launch_config *cfg, struct err *
 
 void launch_fini(struct launch *l)
 {
-    wait_for_sealer(l);
+    wait_for_reader(l);
     wait_for_hasher(l);
     boot_image_fini(&l->image);
     initramfs_fini(&l->initramfs);

@@ -7,8 +7,8 @@
  *
  * Order, by one thread: launch_load, launch_build, vm_build with &l->image and &l->kernel, launch_fini. A machine that
  * is measured has its files hashed meanwhile by a thread of their own: launch_digests waits for it, any time before
- * launch_fini. Its kernel is read into sealed memory once, and what is hashed is what is loaded; ramdisks are in memory
- * of this process's own anyway.
+ * launch_fini. Its kernel is read once, as ramdisks always are, into memory of this process's own: what is hashed is
+ * what is copied to the guest.
  */
 #ifndef CAISSON_VMM_LAUNCH_H
 #define CAISSON_VMM_LAUNCH_H
@@ -39,7 +39,7 @@ struct launch_config {
     uint64_t memory_bytes;
     uint32_t vps;
     const struct io_config *io;
-    bool measure;              /* seal and hash the files */
+    bool measure;              /* hash the files */
     struct seccomp_lock *lock; /* what the thread that hashes is held by; NULL: nothing */
     const void *policy;        /* for the built-in ramdisk; NULL: none */
     size_t policy_bytes;
@@ -63,13 +63,13 @@ struct launch {
     struct seccomp_lock *lock;
     struct thread hasher; /* makes them; it only reads the files */
     bool hashing;         /* it is not waited for yet */
-    struct launch_sealing {
+    struct launch_reading {
         struct thread thread;
         bool begun; /* it is not waited for yet */
         const char *path;
         int code;
         struct err err;
-    } sealing; /* of the kernel that is measured */
+    } reading; /* of the kernel that is measured */
 };
 
 /*

@@ -198,113 +198,6 @@ static void a_loaded_file_is_one_frozen_run(void **state)
     unlink(path);
 }
 
-/* ---- Sealed files ---- */
-
-static void seal_pages(struct file *f, char path[64], unsigned pages)
-{
-    struct err err;
-    uint8_t page[PAGE];
-    FILE *out;
-    write_file(path, "", 0);
-    out = fopen(path, "w");
-    assert_non_null(out);
-    for (unsigned i = 0; i < pages; i++) {
-        memset(page, (int)i + 1, sizeof(page));
-        assert_int_equal(fwrite(page, 1, sizeof(page), out), sizeof(page));
-    }
-    fputs("end", out);
-    fclose(out);
-    assert_int_equal(file_seal(f, path, "kernel", SIZE_MAX, &err), 0);
-    assert_int_equal(f->length, pages * PAGE + 3);
-}
-
-static void a_sealed_file_is_a_copy_of_the_whole(void **state)
-{
-    char path[64];
-    struct file f;
-    (void)state;
-    seal_pages(&f, path, 100);
-    overwrite(path);
-    for (unsigned i = 0; i < 100; i++) {
-        assert_int_equal(f.bytes[i * PAGE], i + 1);
-        assert_int_equal(f.bytes[i * PAGE + PAGE - 1], i + 1);
-    }
-    assert_memory_equal(f.bytes + 100 * PAGE, "end", 3);
-    file_fini(&f);
-    assert_null(f.bytes);
-    unlink(path);
-}
-
-static void nobody_can_write_to_a_sealed_file(void **state)
-{
-    char path[64], reopened[64];
-    struct file f;
-    (void)state;
-    seal_pages(&f, path, 1);
-    assert_int_equal(pwrite(f.fd, "x", 1, 0), -1);
-    assert_int_equal(errno, EPERM);
-    assert_int_equal(ftruncate(f.fd, 0), -1);
-    assert_ptr_equal(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, f.fd, 0), MAP_FAILED);
-    (void)snprintf(reopened, sizeof(reopened), "/proc/self/fd/%d", f.fd);
-    int other = open(reopened, O_RDWR | O_CLOEXEC);
-    if (other >= 0) {
-        assert_int_equal(write(other, "x", 1), -1);
-        close(other);
-    }
-    assert_int_equal(f.bytes[0], 1);
-    file_fini(&f);
-    unlink(path);
-}
-
-static void a_sealed_file_can_be_shown_and_needs_no_freezing(void **state)
-{
-    char path[64];
-    struct file f;
-    bool frozen = true;
-    (void)state;
-    seal_pages(&f, path, 2);
-    assert_true(file_freeze(&f, 0, SIZE_MAX));
-    assert_int_equal(f.frozen_count, 0);
-    assert_int_equal(file_run(&f, 1, &frozen), 2 * PAGE + 2);
-    assert_false(frozen);
-    uint8_t *shown = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, f.fd, PAGE);
-    assert_ptr_not_equal(shown, MAP_FAILED);
-    shown[0] = 9;
-    assert_int_equal(f.bytes[PAGE], 2);
-    munmap(shown, PAGE);
-    file_fini(&f);
-    unlink(path);
-}
-
-static void sealing_refuses_what_loading_refuses(void **state)
-{
-    char path[64];
-    struct file f;
-    struct err err;
-    (void)state;
-    assert_int_equal(file_seal(&f, "/dev/null", "kernel", 100, &err), -EINVAL);
-    assert_null(f.bytes);
-    write_file(path, "hello", 5);
-    assert_int_equal(file_seal(&f, path, "kernel", 4, &err), -EFBIG);
-    assert_non_null(strstr(err.text, path));
-    unlink(path);
-    assert_int_equal(file_seal(&f, path, "kernel", 4, &err), -ENOENT);
-}
-
-static void an_empty_file_can_be_sealed(void **state)
-{
-    char path[64];
-    struct file f;
-    struct err err;
-    (void)state;
-    write_file(path, "", 0);
-    assert_int_equal(file_seal(&f, path, "kernel", 100, &err), 0);
-    assert_int_equal(f.length, 0);
-    assert_non_null(f.bytes);
-    file_fini(&f);
-    unlink(path);
-}
-
 static void an_empty_file_can_be_mapped(void **state)
 {
     char path[64];
@@ -333,11 +226,6 @@ int main(void)
         cmocka_unit_test(runs_tell_frozen_bytes_from_others),
         cmocka_unit_test(freezing_is_limited_to_the_file_and_to_eight_ranges),
         cmocka_unit_test(a_loaded_file_is_one_frozen_run),
-        cmocka_unit_test(a_sealed_file_is_a_copy_of_the_whole),
-        cmocka_unit_test(nobody_can_write_to_a_sealed_file),
-        cmocka_unit_test(a_sealed_file_can_be_shown_and_needs_no_freezing),
-        cmocka_unit_test(sealing_refuses_what_loading_refuses),
-        cmocka_unit_test(an_empty_file_can_be_sealed),
         cmocka_unit_test(an_empty_file_can_be_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

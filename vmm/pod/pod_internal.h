@@ -108,7 +108,7 @@ uint64_t pod_now_ns(void);
 /* Open a hypervisor and build the machine. 0, or -errno with *err; pod_machine_end ends it either way. */
 int pod_machine_build(struct pod *p, struct err *err);
 /*
- * Complete the log of what was measured, before anything is served: the guest may run already, but files are sealed and
+ * Complete the log of what was measured, before anything is served: the guest may run already, but files are read and
  * the policy, if there is one, was asked before. Then what was loaded is released. 0, or -errno with *err.
  */
 int pod_machine_measure(struct pod *p, struct err *err);

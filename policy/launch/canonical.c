@@ -16,10 +16,16 @@ struct canonical {
     int code; /* of the first failure; nothing is added after it */
 };
 
+/* What a container's description takes, mostly. */
+#define FIRST_BYTES 4096u
+
+/* An object's keys lie here while they are sorted, unless there are more. */
+#define KEYS_MAX 32u
+
 /* Room for n bytes more and a NUL. */
 static bool grow(struct canonical *c, size_t n)
 {
-    size_t size = (c->size + n) * 2 + 64;
+    size_t size = (c->size + n) * 2 + FIRST_BYTES;
     char *larger = realloc(c->bytes, size);
     if (larger == NULL) {
         c->code = -ENOMEM;
@@ -44,6 +50,17 @@ static void put_text(struct canonical *c, const char *text)
     put(c, text, strlen(text));
 }
 
+/* Most of a text's punctuation, in a guest whose processor is emulated. */
+static inline void put_byte(struct canonical *c, char byte)
+{
+    if (c->code != 0 || c->size - c->length <= 1) {
+        put(c, &byte, 1);
+        return;
+    }
+    c->bytes[c->length++] = byte;
+    c->bytes[c->length] = '\0';
+}
+
 /* RFC 8785, 3.2.2.2: the short escapes, \u00xx for other control characters, everything else as it is. */
 static void put_escaped(struct canonical *c, unsigned char byte)
 {
@@ -61,7 +78,7 @@ static void put_escaped(struct canonical *c, unsigned char byte)
 static void put_string(struct canonical *c, const char *text, size_t n)
 {
     size_t from = 0;
-    put_text(c, "\"");
+    put_byte(c, '"');
     for (size_t i = 0; i < n; i++) {
         unsigned char byte = (unsigned char)text[i];
         if (byte >= 0x20 && byte != '"' && byte != '\\')
@@ -71,7 +88,7 @@ static void put_string(struct canonical *c, const char *text, size_t n)
         from = i + 1;
     }
     put(c, text + from, n - from);
-    put_text(c, "\"");
+    put_byte(c, '"');
 }
 
 static void put_integer(struct canonical *c, json_int_t value)
@@ -117,34 +134,39 @@ static void put_members(struct canonical *c, const json_t *object, const char **
         keys[count++] = json_object_iter_key(i);
     qsort(keys, count, sizeof *keys, compare_keys);
     for (size_t i = 0; i < count && c->code == 0; i++) {
-        put_text(c, i > 0 ? "," : "");
+        if (i > 0)
+            put_byte(c, ',');
         put_string(c, keys[i], strlen(keys[i]));
-        put_text(c, ":");
+        put_byte(c, ':');
         put_value(c, json_object_get(object, keys[i]));
     }
 }
 
 static void put_object(struct canonical *c, const json_t *object)
 {
-    const char **keys = calloc(json_object_size(object) + 1, sizeof *keys);
+    const char *few[KEYS_MAX];
+    const size_t count = json_object_size(object);
+    const char **keys = count <= KEYS_MAX ? few : calloc(count, sizeof *keys);
     if (keys == NULL) {
         c->code = c->code != 0 ? c->code : -ENOMEM;
         return;
     }
-    put_text(c, "{");
+    put_byte(c, '{');
     put_members(c, object, keys);
-    put_text(c, "}");
-    free(keys);
+    put_byte(c, '}');
+    if (keys != few)
+        free(keys);
 }
 
 static void put_array(struct canonical *c, const json_t *array)
 {
-    put_text(c, "[");
+    put_byte(c, '[');
     for (size_t i = 0; i < json_array_size(array) && c->code == 0; i++) {
-        put_text(c, i > 0 ? "," : "");
+        if (i > 0)
+            put_byte(c, ',');
         put_value(c, json_array_get(array, i));
     }
-    put_text(c, "]");
+    put_byte(c, ']');
 }
 
 /* As deep as the value: what was parsed has at most 32 levels, what is made here fewer. */

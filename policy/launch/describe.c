@@ -27,12 +27,15 @@ static void fail_text(struct describe *d, const char *key, const char *text, con
         d->code = err_fail_because(d->err, -EINVAL, &c, "%s: '%.64s' %s", key, text, why);
 }
 
-/* Takes value over. NULL: it could not be made. Returns what is borrowed from the parent now. */
+/*
+ * Takes value over. NULL: it could not be made. Returns what is borrowed from the parent now. Whether texts and keys of
+ * others are UTF-8 was looked at before, by add_text.
+ */
 static json_t *add(struct describe *d, json_t *parent, const char *key, json_t *value)
 {
     int result = d->code != 0    ? -1
                  : value == NULL ? -1
-                 : key != NULL   ? json_object_set(parent, key, value)
+                 : key != NULL   ? json_object_set_nocheck(parent, key, value)
                                  : json_array_append(parent, value);
     if (result != 0)
         fail_memory(d);
@@ -72,7 +75,7 @@ static void add_text(struct describe *d, json_t *parent, const char *key, const 
     if (!is_utf8(text) || (key != NULL && !is_utf8(key)))
         fail_text(d, where, text, "is no UTF-8");
     else
-        (void)add(d, parent, key, json_string(text));
+        (void)add(d, parent, key, json_string_nocheck(text));
 }
 
 void describe_text(struct describe *d, json_t *object, const char *key, const char *text)
@@ -88,13 +91,13 @@ void describe_texts(struct describe *d, json_t *object, const char *key, char *c
         add_text(d, list, NULL, key, texts[i] != NULL ? texts[i] : "");
 }
 
-/* With "{id}" for each place of the word. malloc'ed. */
+/* With "{id}" for each place of the word, which is there. malloc'ed. */
 static char *without_word(const struct describe *d, const char *text)
 {
     size_t word = strlen(d->word), mark = strlen(DESCRIBE_ID);
     char *copy = malloc(strlen(text) + 1), *to = copy;
     while (copy != NULL && *text != '\0') {
-        bool here = word > 0 && strncmp(text, d->word, word) == 0;
+        bool here = strncmp(text, d->word, word) == 0;
         memcpy(to, here ? DESCRIBE_ID : text, here ? mark : 1);
         to += here ? mark : 1;
         text += here ? word : 1;
@@ -109,6 +112,10 @@ static void add_named(struct describe *d, json_t *parent, const char *key, const
     /* It would look like one of the container's own names. */
     if (strstr(text, DESCRIBE_ID) != NULL) {
         fail_text(d, where, text, "has {id} in it");
+        return;
+    }
+    if (d->word[0] == '\0' || strstr(text, d->word) == NULL) {
+        add_text(d, parent, key, where, text);
         return;
     }
     char *named = without_word(d, text);

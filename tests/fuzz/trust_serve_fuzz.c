@@ -5,8 +5,8 @@
  *
  * Input: the lower seven bits of byte 0 say in what pieces the rest comes (0: all at once), which is the stream of one
  * connection; its highest bit that it is not the pod's first. The pod has no key, so that no signatures are made.
- * Checked: the log only grows, at its end, and replays to its registers; no more is stored than a request may have; only
- * the first connection tells a key; the connection is closed when the guest has closed it.
+ * Checked: the log only grows, at its end, and replays to its registers; no more is stored than a request may have;
+ * only the first connection tells a key; the connection is closed when the guest has closed it.
  */
 #include <fcntl.h>
 #include <stdint.h>

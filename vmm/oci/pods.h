@@ -70,9 +70,9 @@ char *oci_pod_folder(const char *root, const char *pod);
 json_t *oci_pod_read(const char *folder);
 
 /*
- * Make the pod of a plan: its folder, network, process, and what the agent is told first. lock: the descriptor that locks it, which the pod's process holds until it can be found. 0 with *agent
- * connected, or a negative errno with *err; then the pod process may be running still, and oci_pod_end is called in any
- * case.
+ * Make the pod of a plan: its folder, network, process, and what the agent is told first. lock: the descriptor that
+ * locks the container's folder, which the pod's process holds until it can be found. 0 with *agent connected, or a
+ * negative errno with *err; then the pod process may be running still, and oci_pod_end is called in any case.
  */
 int oci_pod_make(const struct cli_io *io, const char *folder, int lock, const struct oci_plan *plan,
                  const struct oci_config *config, struct oci_pod_cgroup *cgroup, struct oci_agent *agent,

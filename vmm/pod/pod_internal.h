@@ -127,7 +127,7 @@ void pod_trim(struct pod *p, struct pod_log_file *f);
 uint64_t pod_process_start(void);
 /* The process's number outside of its PID namespace, if it has one of its own. */
 pid_t pod_process_id(void);
-/* Write process_file, as JSON with "pid" and "startTime". 0 or -errno with *err. Before the jail, of which it is out. */
+/* Write process_file, as JSON with "pid" and "startTime". 0 or -errno with *err. Before the jail is entered. */
 int pod_name_process(struct pod *p, struct err *err);
 /* Note a phase, in pod.json as well. 0, or -errno with *err if that could not be written; err may be NULL. */
 int pod_enter_phase(struct pod *p, enum pod_phase phase, struct err *err);

@@ -188,7 +188,7 @@ static int refused(const json_t *answer, struct err *err)
         return result;
     err->code = result;
     text_init(&t, err->text, sizeof(err->text));
-    text_add(&t, "%s", words != NULL ? words : "the pod's process refused, and did not say why");
+    text_add(&t, "%s", words != NULL && words[0] != '\0' ? words : "the pod's process refused, and did not say why");
     return result;
 }
 

@@ -2,9 +2,12 @@
 """Kernels: each entry protocol, number of processors and size of memory; what they say about the machine; many boots."""
 import os
 import re
+import subprocess
 import threading
 
 from .harness import KERNELS, Bench, check, check_equal
+
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "scripts")
 
 KIB_PER = {"M": 1 << 10, "G": 1 << 20}
 
@@ -209,6 +212,21 @@ def boots_again_and_again(every):
     return case
 
 
+def packed_kernel_boots(bench):
+    """As scripts/guest-kernel packs its own: smaller, and with the note that it is entered by."""
+    kernel, path = KERNELS["debian12"].need(), bench.path("packed")
+    subprocess.run([os.path.join(SCRIPTS, "pack-kernel"), kernel.file("vmlinux"), path], check=True)
+    check(os.path.getsize(path) < os.path.getsize(kernel.file("vmlinux")), "it is not smaller")
+    bench.shell(path, ["--protocol", "pvh", "--append", kernel.skips()], "uname -r").expect(0, f"{kernel.release()}\n".encode())
+
+
+def unfit_files_are_not_packed(bench):
+    for name, content in (("text", b"no kernel\n"), ("head", b"\x7fELF\x02\x01" + bytes(20)), ("wild", b"\x7fELF\x02\x01" + b"\xff" * 200)):
+        done = subprocess.run([os.path.join(SCRIPTS, "pack-kernel"), bench.path(name, content), bench.folder + "/packed"],
+                              check=False, stderr=subprocess.PIPE, text=True)
+        check(done.returncode == 1 and "cannot pack" in done.stderr, f"{name}: {done}")
+
+
 LOOKS = [uses_what_is_offered, timers_come_directly, calibrates_nothing, warns_of_nothing_new, makes_known_requests]
 
 # The longest first.
@@ -216,5 +234,6 @@ CASES = [(f"debian12_boots_{MANY_BOOTS // 2}_times_{title}", boots_again_and_aga
          (("mostly_with_1", 5), ("every_other_time_with_2", 2))]
 CASES += [(f"{k}_boots_{f}_by_{p}_on_{v}_with_{m}", boots(k, f, p, v, m)) for k, f, p, v, m in MATRIX]
 CASES += [(f"{k}_{look.__name__}", look(k)) for k in KERNELS for look in LOOKS]
+CASES += [(c.__name__, c) for c in (packed_kernel_boots, unfit_files_are_not_packed)]
 CASES += [("debian12_keeps_time_by_the_reference_page", keeps_time_by_the_reference_page)]
 CASES += [(f"debian12_boots_on_softhv_of_{g}_with_{v}", boots_on_generation(g, v)) for g, v in GENERATIONS]

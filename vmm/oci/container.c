@@ -288,8 +288,8 @@ static void leave_pod(const struct cli_io *io, struct oci_container *c)
 }
 
 /*
- * What stays because somebody else's processes are in it was not made for this pod alone. -errno with *err: nobody knows
- * what stays; whoever forgot the container now would leave it for ever.
+ * What stays because somebody else's processes are in it was not made for this pod alone. -errno with *err: nobody
+ * knows what stays; whoever forgot the container now would leave it for ever.
  */
 static int remove_cgroup(const struct cli_io *io, const struct oci_state *s, struct err *err)
 {

@@ -210,8 +210,9 @@ static int say_dead(const struct pod_config *cfg, int status, struct err *err)
         return err_fail_because(err, -EHOSTDOWN, &context, "its process was ended by a signal (%s)",
                                 strsignal(WTERMSIG(status)));
     if (WEXITSTATUS(status) == SECCOMP_EXIT)
-        return err_fail_because(err, -EHOSTDOWN, &context,
-                                "one of its threads has ended by itself, or made a system call that is none of its own");
+        return err_fail_because(
+            err, -EHOSTDOWN, &context,
+            "one of its threads has ended by itself, or made a system call that is none of its own");
     return err_fail_because(err, -EHOSTDOWN, &context, "its process ended with code %d and said nothing",
                             WEXITSTATUS(status));
 }

@@ -326,7 +326,7 @@ static const struct judged_check checks[DOCTOR_CHECK_COUNT] = {
     [CHECK_SOFTHV] = {{"softhv", "softhv", "the software hypervisor runs guests without /dev/mshv, slower"},
                       judge_softhv},
     [CHECK_MEMFD] = {{"memfd-sealing", "memfd sealing",
-                      "guest memory is a sealed memfd, which nobody can shrink under a running guest"},
+                      "evidence of a pod is handed out in sealed memory files, which nobody can change"},
                      judge_memfd},
     [CHECK_SECCOMP] = {{"seccomp", "seccomp", "each thread of the VMM is held to the few system calls it needs"},
                        judge_seccomp},

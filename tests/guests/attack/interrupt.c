@@ -103,6 +103,7 @@ static void nmi_flood(struct machine *m)
 /* INIT and SIPI to processors that come up, work, and have stopped; to all at once; to the one that sends. */
 static void init_and_sipi_storm(struct machine *m)
 {
+    m->work = listen; /* of one that comes through before the next INIT */
     for (unsigned round = 0; round < 300; round++) {
         ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(5));
         ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(6) | (round & 1 ? 0x10 : 0x9e));

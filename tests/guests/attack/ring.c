@@ -78,11 +78,11 @@ static void spoil_empty_circle(struct machine *m, struct ring *r)
     ring_post(r, 0);
 }
 
+/* To be posted when the table is written: a device that has just begun may look before it is told to. */
 static struct desc *indirect(struct machine *m, struct ring *r, uint32_t bytes)
 {
     struct desc *table = memory_take(m, 0x8000);
     ring_set(r, 0, address_of(table), bytes, INDIRECT, 0);
-    ring_post(r, 0);
     return table;
 }
 
@@ -91,6 +91,7 @@ static void spoil_indirect_circle(struct machine *m, struct ring *r)
     struct desc *table = indirect(m, r, 4 * sizeof(*table));
     for (uint16_t i = 0; i < 4; i++)
         table[i] = (struct desc){.gpa = page_of(m), .bytes = 1, .flags = NEXT, .next = (uint16_t)((i + 1) % 4)};
+    ring_post(r, 0);
 }
 
 /* A table inside of itself. */
@@ -98,6 +99,7 @@ static void spoil_nested(struct machine *m, struct ring *r)
 {
     struct desc *table = indirect(m, r, 2 * sizeof(*table));
     table[0] = (struct desc){.gpa = address_of(table), .bytes = 2 * sizeof(*table), .flags = INDIRECT};
+    ring_post(r, 0);
 }
 
 static void cycle_self(struct machine *m)
@@ -133,16 +135,19 @@ static void spoil_long_table(struct machine *m, struct ring *r)
     struct desc *table = indirect(m, r, (r->size + 1u) * (uint32_t)sizeof(*table));
     for (uint16_t i = 0; i <= r->size; i++)
         table[i] = (struct desc){.gpa = at, .bytes = 1, .flags = i < r->size ? NEXT : 0, .next = (uint16_t)(i + 1)};
+    ring_post(r, 0);
 }
 
 static void spoil_huge_table(struct machine *m, struct ring *r)
 {
     (void)indirect(m, r, 0xfffffff0);
+    ring_post(r, 0);
 }
 
 static void spoil_odd_table(struct machine *m, struct ring *r)
 {
     (void)indirect(m, r, 17);
+    ring_post(r, 0);
 }
 
 static void spoil_4_gib(struct machine *m, struct ring *r)

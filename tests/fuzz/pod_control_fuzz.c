@@ -217,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         close(w->client[i]);
     turn(w);
     require(w->server.count == 0);
-    pod_server_finish(&w->server);
+    pod_server_close(&w->server);
     close(w->null_fd);
     free(w);
     require(descriptors() == before);

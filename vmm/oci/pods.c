@@ -264,18 +264,33 @@ int oci_pod_open_log(const char *folder)
     return fd;
 }
 
+static int parse(const char *text, size_t n, json_t **o)
+{
+    json_error_t why;
+    *o = json_loadb(text, n, 0, &why);
+    return *o != NULL ? 0 : json_error_code(&why) == json_error_out_of_memory ? -ENOMEM : -EILSEQ;
+}
+
 /* A small regular file; a FIFO in its place would be waited for, a link would be followed anywhere. */
-static json_t *read_small(const char *path)
+static int read_small(const char *path, json_t **o)
 {
     struct stat st;
+    *o = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    char *text = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? malloc(POD_JSON_BYTES) : NULL;
-    ssize_t n = text == NULL ? -1 : read(fd, text, POD_JSON_BYTES);
-    if (fd >= 0)
-        close(fd);
-    json_t *o = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    if (fd < 0)
+        return -errno;
+    char *text = NULL;
+    int code = fstat(fd, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EILSEQ;
+    if (code == 0 && (text = malloc(POD_JSON_BYTES)) == NULL)
+        code = -ENOMEM;
+    ssize_t n = code == 0 ? read(fd, text, POD_JSON_BYTES) : 0;
+    if (n < 0)
+        code = -errno;
+    close(fd);
+    if (code == 0)
+        code = parse(text, (size_t)n, o);
     free(text);
-    return o;
+    return code;
 }
 
 json_t *oci_pod_read(const char *folder)
@@ -283,7 +298,8 @@ json_t *oci_pod_read(const char *folder)
     char *path;
     if (asprintf(&path, "%s/%s", folder, POD_STATE_NAME) < 0)
         return NULL;
-    json_t *o = read_small(path);
+    json_t *o;
+    (void)read_small(path, &o);
     free(path);
     return o;
 }
@@ -313,24 +329,25 @@ int oci_pod_dial(const char *folder, struct oci_agent *agent, struct err *err)
     return code;
 }
 
-/* The pod's process, by the file that it cannot write any more. False: there is none, or nobody can tell. */
-static bool find_process(const char *folder, struct oci_process *p)
+/* The pod's process, by the file that it cannot write any more. 1; 0: there is none; or -errno: nobody can tell. */
+static int find_process(const char *folder, struct oci_process *p)
 {
+    json_t *o = NULL;
     char *path = process_file(folder);
-    json_t *o = path == NULL ? NULL : read_small(path);
+    int code = path == NULL ? -ENOMEM : read_small(path, &o);
     free(path);
     const json_t *pid = json_object_get(o, "pid"), *start = json_object_get(o, "startTime");
     bool there = json_is_integer(pid) && json_is_integer(start) && json_integer_value(pid) > 1;
     if (there)
         *p = (struct oci_process){.pid = (pid_t)json_integer_value(pid), .start = (uint64_t)json_integer_value(start)};
     json_decref(o);
-    return there;
+    return there ? 1 : code == -ENOENT || code == -ENOTDIR || code == -EILSEQ ? 0 : code;
 }
 
 bool oci_pod_lives(const char *folder)
 {
     struct oci_process p;
-    return find_process(folder, &p) && oci_process_lives(&p);
+    return find_process(folder, &p) == 1 && oci_process_lives(&p);
 }
 
 static int kill_pod(const char *folder, struct err *err)
@@ -338,9 +355,11 @@ static int kill_pod(const char *folder, struct err *err)
     const struct err_context context = {
         .attempted = "end the pod in", .on_what = folder, .what_to_do = "end the process that pod.pid beside it names"};
     struct oci_process p;
-    if (!find_process(folder, &p))
+    int code = find_process(folder, &p);
+    if (code == 0)
         return 0;
-    int code = oci_process_signal(&p, SIGKILL);
+    if (code > 0)
+        code = oci_process_signal(&p, SIGKILL);
     if (code == -ESRCH)
         return 0;
     if (code != 0)

@@ -66,13 +66,20 @@ int oci_process_find(pid_t pid, struct oci_process *p)
     return read_stat(pid, &state, &p->start);
 }
 
-bool oci_process_lives(const struct oci_process *p)
+/* 0; -ESRCH: it has ended; or -errno: nobody can tell. */
+static int look(const struct oci_process *p)
 {
     char state;
     uint64_t start;
-    if (p->pid <= 0 || read_stat(p->pid, &state, &start) != 0)
-        return false;
-    return start == p->start && state != 'Z' && state != 'X';
+    int code = p->pid <= 0 ? -ESRCH : read_stat(p->pid, &state, &start);
+    if (code != 0)
+        return code;
+    return start == p->start && state != 'Z' && state != 'X' ? 0 : -ESRCH;
+}
+
+bool oci_process_lives(const struct oci_process *p)
+{
+    return look(p) == 0;
 }
 
 /* A descriptor of the process that the number means now; what is checked after it was opened is true of it. */
@@ -81,10 +88,11 @@ static int open_process(const struct oci_process *p)
     int fd = p->pid <= 0 ? -1 : (int)syscall(SYS_pidfd_open, p->pid, 0);
     if (fd < 0)
         return p->pid <= 0 || errno == ESRCH || errno == EINVAL ? -ESRCH : -errno;
-    if (oci_process_lives(p))
+    int code = look(p);
+    if (code == 0)
         return fd;
     close(fd);
-    return -ESRCH;
+    return code;
 }
 
 int oci_process_signal(const struct oci_process *p, int signal)

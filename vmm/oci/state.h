@@ -69,7 +69,7 @@ struct oci_state {
 int oci_process_find(pid_t pid, struct oci_process *p);
 /* Is it still there, and no zombie? */
 bool oci_process_lives(const struct oci_process *p);
-/* Send a signal to it and to nobody else. 0, -ESRCH: it is gone, or kill's error. */
+/* Send a signal to it and to nobody else. 0; -ESRCH: it is gone; or why it could not be found or signalled. */
 int oci_process_signal(const struct oci_process *p, int signal);
 /* Wait until it is gone, at most that long. Was it? */
 bool oci_process_wait_gone(const struct oci_process *p, unsigned timeout_ms);

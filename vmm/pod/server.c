@@ -354,18 +354,31 @@ void pod_server_step(struct pod_server *s, const struct pollfd *fds, unsigned co
 
 void pod_server_finish(struct pod_server *s)
 {
+    unsigned kept = 0;
     if (s->ops == NULL)
         return;
     if (s->fd >= 0) {
         (void)unlinkat(s->folder, s->name, 0);
         close(s->fd);
     }
+    s->fd = -1;
     for (unsigned i = 0; i < s->count; i++) {
-        if (s->conn[i].stops)
-            (void)answer(s, &s->conn[i], 0, NULL);
-        close(s->conn[i].fd);
-        let_go(&s->conn[i]);
+        struct pod_conn *c = &s->conn[i];
+        let_go(c);
+        if (c->stops && answer(s, c, 0, NULL) == 0)
+            s->conn[kept++] = *c;
+        else
+            close(c->fd);
     }
+    s->count = kept;
+    s->ops = NULL;
+}
+
+void pod_server_close(struct pod_server *s)
+{
+    pod_server_finish(s);
+    for (unsigned i = 0; i < s->count; i++)
+        close(s->conn[i].fd);
     memset(s, 0, sizeof(*s));
     s->fd = -1;
 }

@@ -56,7 +56,7 @@ struct pod_server {
 
 /*
  * Listen in a folder, with mode 0600. 0, or -errno with *err: -EADDRINUSE, there is something of that name.
- * pod_server_finish ends it either way.
+ * pod_server_close ends it either way.
  */
 int pod_server_open(struct pod_server *s, int folder, const char *name, const struct pod_server_ops *ops, void *ctx,
                     struct err *err);
@@ -66,7 +66,12 @@ unsigned pod_server_poll(const struct pod_server *s, struct pollfd *fds);
 /* Serve what is ready: one request of each connection. fds: as pod_server_poll filled them in. */
 void pod_server_step(struct pod_server *s, const struct pollfd *fds, unsigned count);
 
-/* The pod has ended: tell those who asked for it, remove the socket, close everything. Nobody is `lost` by that. */
+/*
+ * The pod has ended: tell those who asked for it, remove the socket, close the other connections. Nobody is `lost` by
+ * that. Connections of those who asked stay open: they end with the process, which is what these wait for next.
+ */
 void pod_server_finish(struct pod_server *s);
+/* The same, for a process that goes on: nothing of the server is left. */
+void pod_server_close(struct pod_server *s);
 
 #endif

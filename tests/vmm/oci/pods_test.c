@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -161,6 +162,28 @@ static void who_has_the_number_of_a_pod_now_is_left_alone(void **state)
     fake_agent_stop(&f);
 }
 
+/* No descriptors are left to look who it is. */
+static void a_pod_that_nobody_can_look_for_has_not_ended(void **state)
+{
+    (void)state;
+    struct fake_agent f;
+    struct err err;
+    struct rlimit before, none;
+    struct oci_process pod = fork_process();
+    start(&f, &(struct fake_agent_config){.exit = FAKE_EXIT_WHEN_TOLD});
+    write_process(&f, NAMES, &pod);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int code = oci_pod_end(f.folder, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(code, -EMFILE);
+    assert_non_null(strstr(err.text, "pod.pid"));
+    assert_true(oci_process_lives(&pod));
+    end_process(&pod);
+    fake_agent_stop(&f);
+}
+
 static void what_a_pod_says_of_its_process_counts_for_nothing(void **state)
 {
     (void)state;
@@ -231,6 +254,7 @@ int main(void)
         cmocka_unit_test(what_names_no_process_names_no_pod),
         cmocka_unit_test(a_pod_that_does_not_answer_is_killed),
         cmocka_unit_test(who_has_the_number_of_a_pod_now_is_left_alone),
+        cmocka_unit_test(a_pod_that_nobody_can_look_for_has_not_ended),
         cmocka_unit_test(what_a_pod_says_of_its_process_counts_for_nothing),
         cmocka_unit_test(what_is_no_file_says_nothing_and_is_not_waited_for),
         cmocka_unit_test(exports_that_the_pod_refuses_are_the_callers_error),

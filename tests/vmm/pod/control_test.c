@@ -174,7 +174,7 @@ static int tear_down(void **state)
 {
     struct rig *r = *state;
     end_thread(r);
-    pod_server_finish(&r->server);
+    pod_server_close(&r->server);
     (void)sem_destroy(&r->heard);
     close(r->end_fd);
     close(r->folder);
@@ -376,7 +376,7 @@ static void nobody_is_lost_when_the_pod_ends(void **state)
     int fd = connect_to(r);
     assert_int_equal(pod_control_hold(fd, "web", NULL, NULL), 0);
     end_thread(r);
-    pod_server_finish(&r->server);
+    pod_server_close(&r->server);
     assert_string_equal(r->asked, "");
     struct err err;
     assert_int_equal(pod_control_done(fd, &err), -EPIPE);
@@ -404,13 +404,31 @@ static void all_who_stop_hear_of_the_end(void **state)
     assert_int_equal(sem_wait(&r->heard), 0);
     assert_int_equal(sem_wait(&r->heard), 0);
     end_thread(r);
-    pod_server_finish(&r->server);
+    pod_server_close(&r->server);
     for (unsigned i = 0; i < 2; i++) {
         pthread_join(thread[i], NULL);
         assert_int_equal(s[i].code, 0);
         close(s[i].fd);
     }
     assert_string_equal(r->asked, "stop;stop;");
+}
+
+/* Who kills what is left would else hit a process that is about to end. */
+static void who_stops_is_told_by_the_end_of_the_process(void **state)
+{
+    struct rig *r = *state;
+    char answer[1024];
+    int fd = connect_to(r);
+    assert_int_equal(send(fd, "stop", 4, MSG_NOSIGNAL), 4);
+    assert_int_equal(sem_wait(&r->heard), 0);
+    end_thread(r);
+    pod_server_finish(&r->server);
+    assert_true(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
+    assert_int_equal(recv(fd, answer, sizeof(answer), MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    pod_server_close(&r->server); /* as the end of a process does */
+    assert_int_equal(recv(fd, answer, sizeof(answer), MSG_DONTWAIT), 0);
+    close(fd);
 }
 
 static void bad_requests_harm_nobody(void **state)
@@ -474,7 +492,7 @@ static void a_second_server_is_refused_and_the_first_goes_on(void **state)
     struct err err;
     assert_int_equal(pod_server_open(second, r->folder, POD_SOCKET_NAME, &ops, r, &err), -EADDRINUSE);
     assert_non_null(strstr(err.text, "delete"));
-    pod_server_finish(second);
+    pod_server_close(second);
     free(second);
     close(connect_to(r));
 }
@@ -486,7 +504,7 @@ static void without_a_pod_there_is_an_error_that_helps(void **state)
     int fd;
     assert_int_equal(pod_control_open("/nonexistent", &fd, &err), -ENOENT);
     end_thread(r);
-    pod_server_finish(&r->server);
+    pod_server_close(&r->server);
     assert_int_equal(pod_control_open(r->path, &fd, &err), -ENOENT);
     assert_non_null(strstr(err.text, "delete --force"));
 }
@@ -571,6 +589,7 @@ int main(void)
         CASE(a_process_that_is_done_is_not_lost),
         CASE(nobody_is_lost_when_the_pod_ends),
         CASE(all_who_stop_hear_of_the_end),
+        CASE(who_stops_is_told_by_the_end_of_the_process),
         CASE(bad_requests_harm_nobody),
         CASE(who_does_not_read_is_cut_off),
         CASE(more_clients_than_can_be_served_wait),

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/guests/attack/attack.h"
 
-#define LOST_CODE       99u
-#define STACK_BYTES     0x4000u
-#define TRAMPOLINE_PAGE 0x10u
-#define GATE            0x8e00u
-#define NMI             2u
-#define EXCEPTIONS      32u
+#define LOST_CODE   99u
+#define STACK_BYTES 0x4000u
+#define GATE        0x8e00u
+#define NMI         2u
+#define EXCEPTIONS  32u
 
 #define LAPIC_EOI      0xb0u
 #define LAPIC_SPURIOUS 0xf0u

@@ -24,20 +24,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE          UINT64_C(4096)
-#define RAM_END       UINT64_C(0x4000000) /* the runner gives 64 MiB */
-#define HEAP          UINT64_C(0x2100000)
-#define HEAP_END      UINT64_C(0x3c00000)
-#define HOLE          UINT64_C(0x90000000) /* nothing is there */
-#define ECAM          UINT64_C(0xe0000000)
-#define IOAPIC        UINT64_C(0xfec00000)
-#define LAPIC         UINT64_C(0xfee00000)
-#define COM1          0x3f8u
-#define COM2          0x2f8u
-#define EXIT_PORT     0xf4u
-#define CPUS_MAX      16u
-#define STUB_BYTES    16u
-#define SELECTOR_TASK 0x28u
+#define PAGE            UINT64_C(4096)
+#define RAM_END         UINT64_C(0x4000000) /* the runner gives 64 MiB */
+#define HEAP            UINT64_C(0x2100000)
+#define HEAP_END        UINT64_C(0x3c00000)
+#define HOLE            UINT64_C(0x90000000) /* nothing is there */
+#define ECAM            UINT64_C(0xe0000000)
+#define IOAPIC          UINT64_C(0xfec00000)
+#define LAPIC           UINT64_C(0xfee00000)
+#define COM1            0x3f8u
+#define COM2            0x2f8u
+#define EXIT_PORT       0xf4u
+#define CPUS_MAX        16u
+#define STUB_BYTES      16u
+#define SELECTOR_TASK   0x28u
+#define TRAMPOLINE_PAGE 0x10u /* of a SIPI: start.S has the code there */
 
 /* ---- The machine ---- */
 

@@ -106,11 +106,11 @@ static void init_and_sipi_storm(struct machine *m)
     m->work = listen; /* of one that comes through before the next INIT */
     for (unsigned round = 0; round < 300; round++) {
         ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(5));
-        ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(6) | (round & 1 ? 0x10 : 0x9e));
+        ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(6) | (round & 1 ? TRAMPOLINE_PAGE : 0x9e));
         ipi(1, ICR_ASSERT | MODE(5));
         ipi(1, ICR_LEVEL | MODE(5));
         ipi(1, ICR_ASSERT | MODE(6) | 0x9f);
-        ipi(1, ICR_ASSERT | MODE(6) | 0x10);
+        ipi(1, ICR_ASSERT | MODE(6) | TRAMPOLINE_PAGE);
     }
     ipi(0xff, SHORT_OTHERS | ICR_ASSERT | MODE(5));
     others_start(m, 1, listen);

@@ -141,7 +141,8 @@ static int read_kernel(struct launch *l, const struct launch_config *cfg, struct
 static int load_measured(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
     int code = load_initrds(l, cfg, err);
-    code = code != 0 ? code : file_load(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, err);
+    /* What runs cannot be written to (ETXTBSY), so that no copy is needed. */
+    code = code != 0 ? code : file_map(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, 0, err);
     code = code != 0 ? code : read_kernel(l, cfg, err);
     if (code == 0)
         start_hasher(l);

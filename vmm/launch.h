@@ -58,7 +58,7 @@ struct launch {
     unsigned initrd_count;
     struct initramfs initramfs;
     struct boot_image image;
-    struct file monitor; /* /proc/self/exe, if it is measured */
+    struct file monitor; /* /proc/self/exe, if it is measured; shown, not copied */
     struct launch_digests digests;
     struct seccomp_lock *lock;
     struct thread hasher; /* makes them; it only reads the files */

@@ -249,6 +249,8 @@ static bool admit(struct agent *a, struct call *call, struct subject *s, struct 
     *out = (struct agent_trust_description){.text = NULL};
     if (!a->trust.measuring && a->trust.policy == NULL)
         return true;
+    if (a->trust.measuring)
+        trust_channel_begin(&a->trust.host); /* the host answers while this describes */
     err_clear(&err);
     int result = examine(a, s, out, &err);
     if (result == 0)

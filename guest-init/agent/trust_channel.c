@@ -40,6 +40,7 @@ static void hang_up(struct trust_channel *ch)
     if (ch->fd >= 0)
         close(ch->fd);
     ch->fd = -1;
+    ch->connecting = false;
     ch->next_stream = 1;
 }
 
@@ -69,6 +70,20 @@ static int await(const struct question *q, short events)
     return ops->wait(ops->context, q->ch->fd, events, q->until_ms);
 }
 
+static int begin(struct trust_channel *ch)
+{
+    ch->fd = ch->ops->connect(ch->ops->context);
+    ch->connecting = ch->fd >= 0;
+    ch->next_stream = 1;
+    return ch->fd < 0 ? ch->fd : 0;
+}
+
+void trust_channel_begin(struct trust_channel *ch)
+{
+    if (ch->fd < 0)
+        (void)begin(ch);
+}
+
 /* Has a connection that was begun come about? */
 static int finish_connecting(const struct question *q)
 {
@@ -84,11 +99,10 @@ static int be_connected(const struct question *q)
     struct trust_channel *ch = q->ch;
     if (ch->next_stream > STREAMS_MAX)
         hang_up(ch);
-    if (ch->fd >= 0)
-        return 0;
-    ch->fd = ch->ops->connect(ch->ops->context);
-    ch->next_stream = 1;
-    int result = ch->fd < 0 ? ch->fd : finish_connecting(q);
+    int result = ch->fd < 0 ? begin(ch) : 0;
+    if (result == 0 && ch->connecting)
+        result = finish_connecting(q);
+    ch->connecting = false;
     return result < 0 ? fail_errno(q, result) : 0;
 }
 

@@ -15,6 +15,7 @@
 #define CAISSON_GUEST_INIT_AGENT_TRUST_CHANNEL_H
 
 #include <pb.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -38,12 +39,16 @@ struct trust_channel_ops {
 struct trust_channel {
     const struct trust_channel_ops *ops;
     int fd;               /* -1: not connected */
+    bool connecting;      /* nobody has looked whether that came about */
     uint32_t next_stream; /* of this connection */
 };
 
 /* ops: borrowed. */
 void trust_channel_init(struct trust_channel *ch, const struct trust_channel_ops *ops);
 void trust_channel_fini(struct trust_channel *ch); /* accepts one that has ended, or is zeroed */
+
+/* A call is about to come: connect meanwhile. What becomes of it the call tells. */
+void trust_channel_begin(struct trust_channel *ch);
 
 /*
  * Call a method of service and wait for its answer. message: the argument, by fields. answer: by answer_fields, written

@@ -92,6 +92,28 @@ static void calls_share_a_connection(void **state)
     assert_int_equal(f->host.connections, 1);
 }
 
+static void a_connection_that_was_begun_is_the_one_that_is_used(void **state)
+{
+    struct fixture *f = *state;
+    trust_channel_begin(&f->channel);
+    trust_channel_begin(&f->channel);
+    assert_int_equal(f->host.connections, 1);
+    assert_int_equal(extend(f, "x"), 0);
+    trust_channel_begin(&f->channel);
+    assert_int_equal(extend(f, "y"), 0);
+    assert_int_equal(f->host.connections, 1);
+}
+
+static void a_beginning_that_failed_is_tried_again_by_the_call(void **state)
+{
+    struct fixture *f = *state;
+    f->host.connect_result = -ECONNRESET;
+    trust_channel_begin(&f->channel);
+    f->host.connect_result = 0;
+    assert_int_equal(extend(f, "x"), 0);
+    assert_int_equal(f->host.connections, 1);
+}
+
 static void an_answer_has_its_message(void **state)
 {
     struct fixture *f = *state;
@@ -254,6 +276,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_call_brings_its_message_and_ends_with_the_answer),
         CASE(calls_share_a_connection),
+        CASE(a_connection_that_was_begun_is_the_one_that_is_used),
+        CASE(a_beginning_that_failed_is_tried_again_by_the_call),
         CASE(an_answer_has_its_message),
         CASE(a_large_answer_in_single_bytes_is_one),
         CASE(a_refusal_has_the_code_and_the_words_of_the_host),

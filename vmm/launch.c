@@ -141,7 +141,7 @@ static int read_kernel(struct launch *l, const struct launch_config *cfg, struct
 static int load_measured(struct launch *l, const struct launch_config *cfg, struct err *err)
 {
     int code = load_initrds(l, cfg, err);
-    /* What runs cannot be written to (ETXTBSY), so that no copy is needed. */
+    /* Not a copy: the very pages that run, which whoever could change them now would change for what runs as well. */
     code = code != 0 ? code : file_map(&l->monitor, "/proc/self/exe", "program itself", MONITOR_BYTES_MAX, 0, err);
     code = code != 0 ? code : read_kernel(l, cfg, err);
     if (code == 0)
